@@ -1,0 +1,236 @@
+"""What a served model promises: its inputs, outputs, goldens, origin and evaluation, as frozen dataclasses ↔ JSON.
+
+Training writes a contract into every SavedModel it exports; the gateway reads it back from the model server and learns
+the model from it. Standard library only: this is the one file both halves share, so it may know neither.
+"""
+
+import dataclasses
+import json
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+# A reader understands exactly one version: a field it does not know could change what a prediction means.
+CONTRACT_VERSION = 1
+
+# The SavedModel signature that returns the contract: probe int32 (n,) -> contract string (n,), each element the JSON.
+# It is batch-shaped because TF Serving's batching session cannot queue a signature without inputs.
+CONTRACT_SIGNATURE = "contract"
+CONTRACT_PROBE = "probe"
+CONTRACT_OUTPUT = "contract"
+
+
+class ContractError(ValueError):
+    """A document that is not a contract we understand; the message names the place, what was expected and what came."""
+
+
+@dataclass(frozen=True)
+class ImageInput:
+    """One image an instance, filling one float32 tensor of shape (batch, *shape) with raw value * scale."""
+
+    tensor: str
+    shape: tuple[int, ...]  # of one raw instance: (height, width) or (height, width, channels)
+    minimum: int  # of a raw value, inclusive
+    maximum: int  # of a raw value, inclusive
+    scale: float  # the gateway multiplies raw values by float32(scale)
+    kind: Literal["image"] = "image"
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One named number of an instance."""
+
+    name: str
+    unit: str
+    description: str
+    minimum: float  # smallest value seen in training
+    maximum: float  # largest value seen in training
+
+
+@dataclass(frozen=True)
+class FeatureTensor:
+    """A float32 model input of shape (batch, len(features)): which features fill it, in which order."""
+
+    name: str
+    features: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FeatureInput:
+    """Named numbers an instance, filling one or more tensors; tensors may share features."""
+
+    features: tuple[Feature, ...]  # in the order in which a list instance gives them
+    tensors: tuple[FeatureTensor, ...]
+    kind: Literal["features"] = "features"
+
+    def __post_init__(self) -> None:
+        known = {feature.name for feature in self.features}
+        for tensor in self.tensors:
+            if unknown := [name for name in tensor.features if name not in known]:
+                raise ContractError(f"tensor {tensor.name!r} names features the input lacks: {unknown}")
+
+
+@dataclass(frozen=True)
+class ClassOutput:
+    """Class probabilities: a float32 tensor of shape (batch, len(class_names))."""
+
+    tensor: str
+    class_names: tuple[str, ...]
+    kind: Literal["classes"] = "classes"
+
+
+@dataclass(frozen=True)
+class ValueOutput:
+    """One number: a float32 tensor of shape (batch, 1), in the given unit."""
+
+    tensor: str
+    unit: str
+    kind: Literal["value"] = "value"
+
+
+@dataclass(frozen=True)
+class Golden:
+    """A raw instance, as a client would send it, and what the trained model answered."""
+
+    instance: Any  # JSON: nested lists of pixels, or an object by feature name
+    answer: Mapping[str, tuple[float, ...]]  # output tensor -> the instance's values, flattened
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How good the model was on rows that training never saw."""
+
+    split: str  # which rows, in words
+    rows: int
+    metrics: Mapping[str, float]  # e.g. {"accuracy": 0.91}; an error metric is in the output's unit
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where the model came from, precisely enough to train it again."""
+
+    created: str  # RFC 3339, UTC
+    data_source: str
+    data_digest: str  # "sha256:…" over the data set's arrays
+    seed: int
+    config: Mapping[str, Any]  # the resolved training configuration
+    source_revision: str  # git commit, "-dirty" when the tree had changes, "unknown" outside a checkout
+    library_versions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class ModelContract:
+    """The whole promise. Two artefacts with the same digest hold the same weights and make the same promise."""
+
+    name: str
+    task: Literal["classification", "regression"]
+    description: str
+    digest: str  # "sha256:…" over the weights and this document with an empty digest
+    input: ImageInput | FeatureInput
+    output: ClassOutput | ValueOutput
+    goldens: tuple[Golden, ...]
+    golden_tolerance: float  # largest absolute difference from a golden answer, on any hardware
+    evaluation: Evaluation
+    provenance: Provenance
+    contract_version: int = CONTRACT_VERSION
+
+    def __post_init__(self) -> None:
+        task = {"classes": "classification", "value": "regression"}[self.output.kind]
+        if self.task != task:
+            raise ContractError(f"a {self.output.kind!r} output makes the task {task!r}, not {self.task!r}")
+
+
+def to_json(contract: ModelContract) -> str:
+    """The contract as one canonical JSON document: the same contract always gives the same bytes."""
+    return json.dumps(
+        dataclasses.asdict(contract),
+        sort_keys=True,
+        separators=(",", ":"),
+        ensure_ascii=False,
+        allow_nan=False,
+    )
+
+
+def from_json(text: str | bytes) -> ModelContract:
+    """Read a contract back.
+
+    Raises:
+        ContractError: not JSON, another contract_version, or a field missing, unknown or of the wrong type.
+    """
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise ContractError(f"not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise ContractError(f"expected a JSON object, got {_kind_of(document)}")
+    version = document.get("contract_version")
+    if version != CONTRACT_VERSION:
+        raise ContractError(f"expected contract_version {CONTRACT_VERSION}, got {version!r}")
+    contract = _decode(ModelContract, document, "")
+    assert isinstance(contract, ModelContract)  # noqa: S101 (tells mypy what _decode returned)
+    return contract
+
+
+def _decode(hint: Any, value: Any, where: str) -> Any:
+    """Turn a JSON value into what the type hint says; `where` is its JSON pointer, for the error."""
+    if hint is Any:
+        return value
+    if dataclasses.is_dataclass(hint):
+        return _decode_dataclass(hint, value, where)
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return _decode_dataclass(_by_kind(arguments, value, where), value, where)
+    if origin is Literal:
+        if value not in arguments:
+            raise ContractError(f"{where}: expected one of {list(arguments)}, got {value!r}")
+        return value
+    if origin is tuple:
+        items = _expect(list, value, where)
+        return tuple(_decode(arguments[0], item, f"{where}/{i}") for i, item in enumerate(items))
+    if origin is Mapping:
+        members = _expect(dict, value, where)
+        return {key: _decode(arguments[1], item, f"{where}/{key}") for key, item in members.items()}
+    return _expect(hint, value, where)
+
+
+def _decode_dataclass(cls: Any, value: Any, where: str) -> Any:
+    members = _expect(dict, value, where)
+    hints = get_type_hints(cls)
+    if unknown := sorted(members.keys() - hints.keys()):
+        raise ContractError(f"{where or '/'}: unknown fields {unknown}")
+    if missing := sorted(hints.keys() - members.keys()):
+        raise ContractError(f"{where or '/'}: missing fields {missing}")
+    return cls(**{name: _decode(hints[name], item, f"{where}/{name}") for name, item in members.items()})
+
+
+def _by_kind(candidates: tuple[Any, ...], value: Any, where: str) -> Any:
+    """The dataclass of a union whose `kind` the value names."""
+    kinds = {candidate.kind: candidate for candidate in candidates}
+    kind = _expect(dict, value, where).get("kind")
+    if kind not in kinds:
+        raise ContractError(f"{where}/kind: expected one of {sorted(kinds)}, got {kind!r}")
+    return kinds[kind]
+
+
+def _expect(cls: type, value: Any, where: str) -> Any:
+    if cls is float and type(value) is int:
+        return float(value)
+    if type(value) is not cls:  # not isinstance: True is no int here
+        raise ContractError(f"{where}: expected {_NAMES[cls]}, got {_kind_of(value)}")
+    return value
+
+
+_NAMES: Mapping[type, str] = {
+    str: "a string",
+    int: "an integer",
+    float: "a number",
+    bool: "a boolean",
+    list: "an array",
+    dict: "an object",
+    type(None): "null",
+}
+
+
+def _kind_of(value: Any) -> str:
+    return _NAMES[type(value)]

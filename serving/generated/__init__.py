@@ -1,0 +1,1 @@
+"""protoc's output, made by `make proto`. Never edited by hand."""
