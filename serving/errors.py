@@ -17,7 +17,7 @@ class ServingError(Exception):
 
 @dataclass(frozen=True)
 class Violation:
-    """One place where an input breaks the contract. Tells what was expected and what kind of thing came, never the value."""
+    """One place where an input breaks the contract: what was expected and what kind of thing came, never the value."""
 
     pointer: str  # JSON pointer (RFC 6901) into the request body
     detail: str
