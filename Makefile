@@ -11,7 +11,7 @@ PROTOS := $(shell find proto -name '*.proto')
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help install run train serve test check format lint types imports generated unit proto lock clean
+.PHONY: help install run train serve test bench check format lint types imports generated unit proto lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ serve: install ## serve what is in the store until Ctrl-C
 
 test: install ## run the tests
 	$(BIN)/python -m pytest
+
+bench: install ## measure what the gateway takes: start-up and memory (needs a trained store)
+	@$(BIN)/python -m tests.bench.gateway_footprint
 
 check: install lint test ## everything CI runs
 

@@ -1,0 +1,73 @@
+"""`python -m serving`: model server and gateway on this machine, supervised, until Ctrl-C or SIGTERM."""
+
+import argparse
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+from serving import environment, sample, stack
+from serving.gateway.settings import Settings as GatewaySettings
+from serving.supervisor import PartFailedToStart, Supervisor
+
+DESCRIPTION = """\
+Serve the models of the store on this machine: the embedded model server, and the HTTP gateway in front of it.
+
+Settings are ATELIER_* environment variables; the README has the table. The store is ATELIER_STORE (default: models).
+A part that dies is started again; Ctrl-C or SIGTERM stops all of them in order.
+"""
+
+
+def main() -> int:
+    """Settings → parts → supervise → sample answers → wait for a signal."""
+    parser = argparse.ArgumentParser(
+        "python -m serving", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.parse_args()
+    try:
+        with tempfile.TemporaryDirectory(prefix="atelier-") as scratch:
+            serve(dict(os.environ), Path(scratch))
+    except (environment.SettingError, stack.EmptyStore, stack.PortInUse, PartFailedToStart) as error:
+        print(f"python -m serving: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def serve(environ: dict[str, str], scratch: Path) -> None:
+    """Bring the stack up, show that it answers, and keep it up until a signal asks to stop."""
+    settings = stack.Settings.from_env(environ)
+    store = Path(settings.store)
+    models = stack.published_models(store)
+    environ.setdefault("ATELIER_MODELS", ",".join(models))
+    environ["ATELIER_MODEL_SERVER"] = f"127.0.0.1:{settings.model_server_port}"
+    gateway = environment.read(GatewaySettings, environ)
+    stack.refuse_ports_in_use(settings, gateway)
+    config_file = scratch / "models.config"
+    stack.write_model_config(gateway.models, store, config_file)
+
+    signals: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda received, _frame: signals.append(received))
+    parts = [
+        stack.model_server_part(settings, config_file, environ),
+        stack.http_gateway_part(gateway, environ),
+    ]
+    supervisor = Supervisor(parts, tell, stopping=lambda: bool(signals))
+    try:
+        tell(f"serving {', '.join(gateway.models)} from {store}; the model server takes a few seconds to start")
+        if supervisor.start():
+            sample.show(stack.local_url(gateway), gateway.models)
+            supervisor.watch()
+    finally:
+        tell("stopping")
+        supervisor.stop()
+
+
+def tell(sentence: str) -> None:
+    """One line for the person at the terminal."""
+    print(f"atelier: {sentence}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""The whole stack on this machine: which models the store holds, and the processes that serve them.
+
+Knows each part's command and how to see that it is ready; keeping parts up is the supervisor's.
+"""
+
+import http.client
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from serving import environment
+from serving.client import Client
+from serving.gateway.settings import Settings as GatewaySettings
+from serving.supervisor import Part
+
+# From SIGTERM until the model server is killed: longer than any call the gateway still waits for.
+MODEL_SERVER_GRACE_PERIOD_S = 35.0
+PROBE_TIMEOUT_S = 2.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `python -m serving` reads from ATELIER_*, beside the gateway's own settings."""
+
+    store: str = "models"  # folder of <model>/<version>/
+    model_server_port: int = 8500  # gRPC, as TensorFlow Serving's
+    model_server_rest_port: int = 8501  # REST, as TensorFlow Serving's
+
+    def __post_init__(self) -> None:
+        for field in ("model_server_port", "model_server_rest_port"):
+            port = getattr(self, field)
+            environment.require(0 < port < 65536, field, "a port from 1 to 65535", port)
+
+    @staticmethod
+    def from_env(environ: Mapping[str, str]) -> "Settings":
+        """Read these settings; the gateway's, which share the environment, are known but not read."""
+        return environment.read(Settings, environ, also_known=environment.variable_names(GatewaySettings))
+
+
+class EmptyStore(Exception):
+    """There is nothing to serve."""
+
+
+class PortInUse(Exception):
+    """Something else listens where a part would."""
+
+
+def published_models(store: Path) -> tuple[str, ...]:
+    """The names of the models that have at least one version in the store.
+
+    Raises:
+        EmptyStore: no model has one.
+    """
+    models = tuple(sorted(folder.name for folder in store.glob("*/") if any(folder.glob("[0-9]*/"))))
+    if not models:
+        raise EmptyStore(f"no model is published in {store}: train one with `python -m training` (or `make train`)")
+    return models
+
+
+def write_model_config(models: tuple[str, ...], store: Path, file: Path) -> None:
+    """Write the ModelServerConfig (TensorFlow Serving's text proto) that serves these models from the store."""
+    configs = (
+        f'  config {{ name: "{name}" base_path: "{store.resolve() / name}" model_platform: "tensorflow" }}\n'
+        for name in models
+    )
+    file.write_text("model_config_list {\n" + "".join(configs) + "}\n")
+
+
+def model_server_part(settings: Settings, config_file: Path, environ: Mapping[str, str]) -> Part:
+    """TensorFlow Serving's command line; its ports open once every model is loaded, so an open port means ready."""
+    command = [
+        sys.executable, "-m", "serving.model_server",
+        f"--port={settings.model_server_port}",
+        f"--rest_api_port={settings.model_server_rest_port}",
+        f"--model_config_file={config_file}",
+    ]  # fmt: skip
+
+    def why_not_ready() -> str | None:
+        try:
+            socket.create_connection(("127.0.0.1", settings.model_server_port), PROBE_TIMEOUT_S).close()
+        except OSError as error:
+            return f"port {settings.model_server_port} is not open yet ({error})"
+        return None
+
+    return Part("model server", command, environ, why_not_ready, MODEL_SERVER_GRACE_PERIOD_S)
+
+
+def http_gateway_part(settings: GatewaySettings, environ: Mapping[str, str]) -> Part:
+    """The HTTP door, ready when it has every model on offer."""
+    command = [sys.executable, "-m", "serving.gateway", "http"]
+    url = local_url(settings)
+
+    def why_not_ready() -> str | None:
+        try:
+            with Client(url, PROBE_TIMEOUT_S) as client:
+                ready, document = client.readiness()
+        except (OSError, http.client.HTTPException) as error:
+            return f"{url} does not answer yet ({error})"
+        return None if ready else f"{document}"
+
+    return Part("HTTP gateway", command, environ, why_not_ready, settings.grace_period_s + 5)
+
+
+def local_url(settings: GatewaySettings) -> str:
+    """Where a client on this machine reaches the gateway."""
+    host = "127.0.0.1" if settings.http_host in ("0.0.0.0", "::", "") else settings.http_host  # noqa: S104
+    return f"http://{host}:{settings.http_port}"
+
+
+def refuse_ports_in_use(settings: Settings, gateway: GatewaySettings) -> None:
+    """Name the first port that is taken before anything starts: a part's own complaint comes late and among others'."""
+    ports = {
+        "ATELIER_MODEL_SERVER_PORT": settings.model_server_port,
+        "ATELIER_MODEL_SERVER_REST_PORT": settings.model_server_rest_port,
+        "ATELIER_HTTP_PORT": gateway.http_port,
+    }
+    for variable, port in ports.items():
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                raise PortInUse(f"port {port} is in use on this machine; choose another with {variable}")

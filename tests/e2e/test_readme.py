@@ -1,0 +1,39 @@
+"""The README's examples are run as they stand there, and answer as it says."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.local_stack import LocalStack
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = re.findall(r"```sh\n(curl .*?)```\n\n```json\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize(("command", "shown"), EXAMPLES)
+def test_the_readmes_curl_answers_as_shown(stack: LocalStack, command: str, shown: str) -> None:
+    done = subprocess.run(
+        ["bash", "-c", command.replace("http://127.0.0.1:8080", stack.url)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert shape(json.loads(done.stdout)) == shape(json.loads(shown))
+
+
+def test_the_readme_has_examples() -> None:
+    assert len(EXAMPLES) >= 3
+
+
+def shape(value: Any) -> Any:
+    """The document with what differs between two trained models left out: numbers, digests, request ids."""
+    if isinstance(value, dict):
+        return {key: "…" if key in ("digest", "request_id", "version") else shape(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [shape(item) for item in value]
+    return "a number" if isinstance(value, float) else value

@@ -1,0 +1,52 @@
+"""The main job, end to end: train on the real data, publish, serve, predict over HTTP."""
+
+import numpy as np
+import pytest
+
+from tests.e2e.local_stack import LocalStack
+from training.config import Folders
+from training.datasets import load_dataset
+
+BATCH = 500
+
+
+def test_serves_the_fashion_accuracy_that_its_metadata_states(stack: LocalStack) -> None:
+    test = load_dataset("fashion", Folders.from_env().data, validation_share=0.1, seed=0, report=print).test
+    right = 0
+    with stack.client() as client:
+        contract = client.contract("fashion")
+        classes = {name: i for i, name in enumerate(contract.output.class_names)}
+        for start in range(0, len(test.instances), BATCH):
+            answer = client.predict("fashion", test.instances[start : start + BATCH].tolist())
+            predicted = [classes[prediction["class_name"]] for prediction in answer.predictions]
+            right += int(np.sum(np.array(predicted) == test.targets[start : start + BATCH]))
+    assert len(test.instances) == contract.evaluation.rows == 10_000
+    assert right / 10_000 == pytest.approx(contract.evaluation.metrics["accuracy"], abs=1e-9)
+    assert right / 10_000 >= 0.87
+
+
+def test_serves_the_housing_error_that_its_metadata_states(stack: LocalStack) -> None:
+    test = load_dataset("housing", Folders.from_env().data, validation_share=0.2, seed=0, report=print).test
+    with stack.client() as client:
+        contract = client.contract("housing")
+        answers = [
+            client.predict("housing", test.instances[start : start + BATCH].tolist())
+            for start in range(0, len(test), BATCH)
+        ]
+    values = np.array([prediction["value"] for answer in answers for prediction in answer.predictions])
+    rmse = float(np.sqrt(np.mean((values - test.targets) ** 2)))
+    assert len(test) == contract.evaluation.rows == 4_128
+    assert rmse == pytest.approx(contract.evaluation.metrics["rmse"], abs=1e-5)
+    assert rmse <= 0.62
+
+
+def test_every_golden_gets_its_recorded_answer_over_http(stack: LocalStack) -> None:
+    with stack.client() as client:
+        for model, key in (("fashion", "probabilities"), ("housing", "value")):
+            contract = client.contract(model)
+            answer = client.predict(model, [golden.instance for golden in contract.goldens])
+            for golden, prediction in zip(contract.goldens, answer.predictions, strict=True):
+                served = prediction[key]
+                got = list(served.values()) if isinstance(served, dict) else [served]
+                assert got == pytest.approx(golden.answer[contract.output.tensor], abs=contract.golden_tolerance)
+            assert answer.digest == contract.digest
