@@ -1,0 +1,99 @@
+"""The training job: config → datasets → model → fit → evaluate → gate → export → publish."""
+
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from training.cli import PruneOptions, TrainOptions, parse
+from training.config import TrainingConfig
+from training.errors import TrainingError
+from training.tensorflow_log import quiet_tensorflow
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the job; the exit code is 1 when something that a sentence can tell went wrong."""
+    options = parse(arguments)
+    try:
+        if isinstance(options, PruneOptions):
+            _prune(options)
+        else:
+            for name, config in options.configs.items():
+                _train_if_wanted(name, config, options)
+    except TrainingError as error:
+        print(f"\n{error}" if sys.stdout.isatty() else error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _train_if_wanted(name: str, config: TrainingConfig, options: TrainOptions) -> None:
+    from training.store import versions
+
+    published = list(versions(options.folders.store / name))
+    if options.if_missing and published:
+        print(f"{name}: version {published[-1]} is published; nothing to train")
+    else:
+        train(name, config, options)
+
+
+def train(name: str, config: TrainingConfig, options: TrainOptions) -> int:
+    """Train one model and publish it; return the version's number.
+
+    Raises:
+        TrainingError: no data, no convergence, not good enough, or not what it should be; nothing is published then.
+    """
+    with quiet_tensorflow():
+        from training.describe import describe
+        from training.evaluate import evaluate
+        from training.export import export
+        from training.fit import fit, make_reproducible
+        from training.models import build_model
+        from training.verify import verify
+    from training.datasets import load_dataset
+    from training.gate import check_gate
+    from training.store import publish
+
+    started_at = time.monotonic()
+    dataset = load_dataset(name, options.folders.data, config.validation_share, options.seed, report=print)
+    print(f"{name}: {len(dataset.train)} rows to fit, {len(dataset.validation)} to validate, from {dataset.source}")
+
+    make_reproducible(options.seed)
+    model = build_model(config, dataset)
+    fit(model, dataset, config)
+
+    evaluation = evaluate(model, dataset)
+    figures = ", ".join(f"{metric} {value:.4f}" for metric, value in evaluation.metrics.items())
+    print(f"{name}: {figures} on {evaluation.rows} test rows")
+    check_gate(name, evaluation, config.gate)
+
+    contract = describe(model, dataset, config, seed=options.seed, evaluation=evaluation, now=datetime.now(UTC))
+    version = publish(options.folders.store / name, write=lambda folder: export(model, contract, folder), verify=verify)
+    seconds = time.monotonic() - started_at
+    print(f"{name}: version {version} published to {options.folders.store / name / str(version)} ({seconds:.0f} s)")
+    return version
+
+
+def _prune(options: PruneOptions) -> None:
+    from training.prune import prune, used_by_server
+    from training.store import versions
+
+    url = options.model_server
+    names = options.models or sorted(path.name for path in options.store.glob("*") if versions(path))
+    for name in names:
+        removed, kept = prune(
+            options.store / name,
+            options.keep,
+            options.protect.get(name, set()),
+            in_use=lambda model: used_by_server(url, model) if url else set(),
+            dry_run=options.dry_run,
+        )
+        verb = "would remove" if options.dry_run else "removed"
+        print(f"{name}: {verb} {_list(removed)}; kept {_list(kept)}")
+
+
+def _list(numbers: set[int]) -> str:
+    return ", ".join(str(number) for number in sorted(numbers)) or "none"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

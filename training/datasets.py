@@ -1,0 +1,148 @@
+"""A data set as training sees it: checked raw arrays, split to fit, to validate and to test, and what they mean.
+
+Rows stay raw (pixels 0..255, features as measured): `encode` makes tensors of them exactly as the gateway does.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from serving.contract import ClassOutput, Feature, FeatureInput, FeatureTensor, ImageInput, ValueOutput
+from training import california_housing, fashion_mnist
+from training.sources import Report, first_right
+
+# Fixed, whatever the run's seed: the test rows are the same for every model, so results can be compared and a
+# model that starts from another one's weights cannot have seen them.
+_TEST_SEED = 42
+_TEST_SHARE = 0.2
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Raw instances (n, ...) and their targets (n,)."""
+
+    instances: npt.NDArray[Any]
+    targets: npt.NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def take(self, index: npt.NDArray[np.intp]) -> "Rows":
+        """The rows of these numbers, in this order."""
+        return Rows(self.instances[index], self.targets[index])
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One data set, split. The test rows are for evaluation and goldens alone."""
+
+    name: str
+    task: Literal["classification", "regression"]
+    description: str  # of the model that is trained on it
+    source: str  # where the arrays came from
+    digest: str  # of the arrays, whatever the source
+    train: Rows
+    validation: Rows
+    test: Rows
+    test_split: str  # which rows are test rows, in words
+    input: ImageInput | FeatureInput
+    output: ClassOutput | ValueOutput
+
+
+def load_dataset(name: str, data_dir: Path, validation_share: float, seed: int, report: Report) -> Dataset:
+    """Get a data set from the first source that has it; the seed picks the validation rows.
+
+    Raises:
+        DatasetUnavailable: no source has it.
+    """
+    load = {"fashion": _load_fashion, "housing": _load_housing}[name]
+    return load(data_dir, validation_share, seed, report)
+
+
+def encode(spec: ImageInput | FeatureInput, instances: npt.NDArray[Any]) -> dict[str, npt.NDArray[np.float32]]:
+    """Raw instances as the model's float32 tensors, by name: the gateway's arithmetic to the bit."""
+    if isinstance(spec, ImageInput):
+        return {spec.tensor: instances.astype(np.float32) * np.float32(spec.scale)}
+    column = {feature.name: i for i, feature in enumerate(spec.features)}
+    return {
+        tensor.name: np.ascontiguousarray(instances[:, [column[name] for name in tensor.features]], np.float32)
+        for tensor in spec.tensors
+    }
+
+
+def tensor_shapes(spec: ImageInput | FeatureInput) -> dict[str, tuple[int, ...]]:
+    """The shape of one instance in each of the model's input tensors."""
+    if isinstance(spec, ImageInput):
+        return {spec.tensor: spec.shape}
+    return {tensor.name: (len(tensor.features),) for tensor in spec.tensors}
+
+
+def output_width(spec: ClassOutput | ValueOutput) -> int:
+    """How many numbers the output tensor has for one instance."""
+    return len(spec.class_names) if isinstance(spec, ClassOutput) else 1
+
+
+def _load_fashion(data_dir: Path, validation_share: float, seed: int, report: Report) -> Dataset:
+    sources = fashion_mnist.sources(data_dir, report)
+    advice = fashion_mnist.advice(data_dir)
+    source, arrays = first_right("fashion", sources, fashion_mnist.DIGEST, advice, report)
+    train, validation = _split(Rows(arrays["train_images"], arrays["train_labels"]), validation_share, seed)
+    return Dataset(
+        name="fashion",
+        task="classification",
+        description="Tells ten kinds of clothing apart in 28x28 grey images (Fashion-MNIST), light on black.",
+        source=source,
+        digest=fashion_mnist.DIGEST,
+        train=train,
+        validation=validation,
+        test=Rows(arrays["test_images"], arrays["test_labels"]),
+        test_split="Fashion-MNIST's official 10,000 test images",
+        input=ImageInput(tensor="pixels", shape=(28, 28), minimum=0, maximum=255, scale=1 / 255),
+        output=ClassOutput(tensor="probabilities", class_names=fashion_mnist.CLASS_NAMES),
+    )
+
+
+def _load_housing(data_dir: Path, validation_share: float, seed: int, report: Report) -> Dataset:
+    del data_dir  # the table comes with the project
+    advice = "The table belongs to the project: restore training/data/california_housing.csv.gz."
+    source, arrays = first_right("housing", california_housing.sources(), california_housing.DIGEST, advice, report)
+    rest, test = _split(Rows(arrays["features"], arrays["targets"]), _TEST_SHARE, _TEST_SEED)
+    train, validation = _split(rest, validation_share, seed)
+    return Dataset(
+        name="housing",
+        task="regression",
+        description="Estimates the median house value of a Californian block group from the census of 1990.",
+        source=source,
+        digest=california_housing.DIGEST,
+        train=train,
+        validation=validation,
+        test=test,
+        test_split=f"a fifth of the 20,640 block groups, drawn once for all with seed {_TEST_SEED}",
+        input=_feature_input(california_housing.FEATURES, train.instances),
+        output=ValueOutput(tensor="value", unit=california_housing.TARGET_UNIT),
+    )
+
+
+def _split(rows: Rows, share: float, seed: int) -> tuple[Rows, Rows]:
+    """A random share of the rows, apart: (the rest, the share)."""
+    order = np.random.default_rng(seed).permutation(len(rows))
+    count = round(len(rows) * share)
+    return rows.take(order[count:]), rows.take(order[:count])
+
+
+def _feature_input(about: Mapping[str, tuple[str, str]], train: npt.NDArray[np.float32]) -> FeatureInput:
+    low, high = train.min(axis=0), train.max(axis=0)
+    features = tuple(
+        Feature(name, unit, description, minimum=plain(low[i]), maximum=plain(high[i]))
+        for i, (name, (unit, description)) in enumerate(about.items())
+    )
+    return FeatureInput(features, tensors=(FeatureTensor("features", tuple(about)),))
+
+
+def plain(value: np.generic) -> float:
+    """The shortest decimal number that is this float32 again: 8.3252, not 8.325200080871582."""
+    return float(str(value))

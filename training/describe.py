@@ -1,0 +1,72 @@
+"""Writes the contract of a trained model: what it takes, what it gives, how good it is and where it came from."""
+
+import dataclasses
+import platform
+import subprocess
+from datetime import datetime
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from serving.contract import Evaluation, ModelContract, Provenance
+from training.config import TrainingConfig
+from training.datasets import Dataset
+from training.digest import digest_of, model_weights
+from training.goldens import make_goldens
+from training.models import Model
+
+# Largest difference from a golden answer that other hardware may show.
+GOLDEN_TOLERANCE = {"classification": 0.01, "regression": 0.02}
+
+
+def describe(
+    model: Model, dataset: Dataset, config: TrainingConfig, *, seed: int, evaluation: Evaluation, now: datetime
+) -> ModelContract:
+    """The contract of a model that was just trained and evaluated, digest included."""
+    contract = ModelContract(
+        name=dataset.name,
+        task=dataset.task,
+        description=dataset.description,
+        digest="",
+        input=dataset.input,
+        output=dataset.output,
+        goldens=make_goldens(model, dataset),
+        golden_tolerance=GOLDEN_TOLERANCE[dataset.task],
+        evaluation=evaluation,
+        provenance=Provenance(
+            created=now.isoformat(timespec="seconds"),
+            data_source=dataset.source,
+            data_digest=dataset.digest,
+            seed=seed,
+            config=dataclasses.asdict(config),
+            source_revision=source_revision(Path(__file__).parent),
+            library_versions=library_versions(),
+        ),
+    )
+    return dataclasses.replace(contract, digest=digest_of(model_weights(model), contract))
+
+
+def source_revision(folder: Path) -> str:
+    """The git commit of the folder, "-dirty" when its files differ from it, "unknown" outside a checkout."""
+    try:
+        commit = _git(folder, "rev-parse", "HEAD")
+        return f"{commit}-dirty" if _git(folder, "status", "--porcelain", ".") else commit
+    except (OSError, subprocess.CalledProcessError):  # no git, or no repository: an image, a tarball
+        return "unknown"
+
+
+def library_versions() -> dict[str, str]:
+    """The versions that decide what comes out of a seed."""
+    return {
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+    }
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    process = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True)
+    return process.stdout.strip()

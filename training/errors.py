@@ -1,0 +1,25 @@
+"""Why a run ends without a new version: each is one sentence for the user and exit code 1."""
+
+
+class TrainingError(Exception):
+    """The root: the job prints the message and stops; the store is as it was."""
+
+
+class DatasetUnavailable(TrainingError):
+    """No source gave the right data."""
+
+
+class TrainingDiverged(TrainingError):
+    """The loss is no longer a number."""
+
+
+class GateNotMet(TrainingError):
+    """The model is not good enough to be published."""
+
+
+class BadArtefact(TrainingError):
+    """An exported version does not do what its contract says."""
+
+
+class PruneRefused(TrainingError):
+    """It cannot be told which versions are in use, so none was removed."""

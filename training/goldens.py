@@ -1,0 +1,46 @@
+"""Golden examples: raw test rows with the trained model's answers, for everybody downstream to check themselves by."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from serving.contract import FeatureInput, Golden, ImageInput
+from training.datasets import Dataset, encode, plain
+from training.models import Model
+
+_COUNT = 8
+
+
+def make_goldens(model: Model, dataset: Dataset) -> tuple[Golden, ...]:
+    """Eight test rows, spread over what the model can be asked, and its answers to them."""
+    rows = dataset.test.take(pick_rows(dataset))
+    tensors = encode(dataset.input, rows.instances)
+    answers = np.asarray(model(next(iter(tensors.values())) if len(tensors) == 1 else tensors, training=False))
+    return tuple(
+        Golden(to_json_instance(dataset.input, instance), {dataset.output.tensor: tuple(plain(v) for v in answer)})
+        for instance, answer in zip(rows.instances, answers, strict=True)
+    )
+
+
+def pick_rows(dataset: Dataset) -> npt.NDArray[np.intp]:
+    """Classification: the first test rows of eight classes. Regression: rows from the lowest target to the highest."""
+    targets = dataset.test.targets
+    if dataset.task == "classification":
+        return np.sort(np.unique(targets, return_index=True)[1])[:_COUNT]
+    ranks = np.linspace(0, len(targets) - 1, _COUNT).astype(np.intp)
+    return np.argsort(targets, kind="stable")[ranks].astype(np.intp)
+
+
+def to_json_instance(spec: ImageInput | FeatureInput, instance: npt.NDArray[Any]) -> Any:
+    """A raw row as a client would send it: nested lists of pixels, or an object by feature name."""
+    if isinstance(spec, ImageInput):
+        return instance.tolist()
+    return {feature.name: plain(value) for feature, value in zip(spec.features, instance, strict=True)}
+
+
+def from_json_instances(spec: ImageInput | FeatureInput, instances: list[Any]) -> npt.NDArray[Any]:
+    """The other way: JSON instances as raw rows (n, ...)."""
+    if isinstance(spec, ImageInput):
+        return np.array(instances)
+    return np.array([[instance[feature.name] for feature in spec.features] for instance in instances])

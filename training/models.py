@@ -1,0 +1,69 @@
+"""The catalogue: one readable function an architecture, chosen by name. A model's inputs bear its tensors' names.
+
+Layers are named, so that weights keep their names whatever else was built in the process.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import keras
+
+from training.config import ConfigError, TrainingConfig
+from training.datasets import Dataset, encode, output_width, tensor_shapes
+
+Model = Any  # keras.Model; Keras ships no types
+
+
+def mlp_classifier(config: TrainingConfig, dataset: Dataset) -> Model:
+    """A plain multilayer perceptron on an image: flatten, hidden layers, softmax."""
+    ((tensor, shape),) = tensor_shapes(dataset.input).items()
+    return keras.Sequential(
+        [
+            keras.Input(shape, name=tensor),
+            keras.layers.Flatten(name="flatten"),
+            *_hidden_layers(config),
+            keras.layers.Dense(output_width(dataset.output), activation="softmax", name=dataset.output.tensor),
+        ],
+        name="mlp_classifier",
+    )
+
+
+def mlp_regressor(config: TrainingConfig, dataset: Dataset) -> Model:
+    """Hidden layers between a normalisation, learned from the training rows, and one linear output."""
+    ((tensor, shape),) = tensor_shapes(dataset.input).items()
+    normalization = keras.layers.Normalization(name="normalization")
+    normalization.adapt(encode(dataset.input, dataset.train.instances)[tensor])
+    return keras.Sequential(
+        [
+            keras.Input(shape, name=tensor),
+            normalization,
+            *_hidden_layers(config),
+            keras.layers.Dense(output_width(dataset.output), name=dataset.output.tensor),
+        ],
+        name="mlp_regressor",
+    )
+
+
+def _hidden_layers(config: TrainingConfig) -> list[Any]:
+    return [
+        keras.layers.Dense(units, activation=config.activation, name=f"hidden_{i}")
+        for i, units in enumerate(config.hidden_units, start=1)
+    ]
+
+
+CATALOGUE: Mapping[str, Mapping[str, Callable[[TrainingConfig, Dataset], Model]]] = MappingProxyType(
+    {"classification": {"mlp": mlp_classifier}, "regression": {"mlp": mlp_regressor}}
+)
+
+
+def build_model(config: TrainingConfig, dataset: Dataset) -> Model:
+    """The model that the configuration names, for this data set.
+
+    Raises:
+        ConfigError: the catalogue has no such model for the task.
+    """
+    models = CATALOGUE[dataset.task]
+    if config.model not in models:
+        raise ConfigError(f"no {dataset.task} model {config.model!r}; there are {', '.join(models)}")
+    return models[config.model](config, dataset)
