@@ -6,6 +6,7 @@ the model from it. Standard library only: this is the one file both halves share
 
 import dataclasses
 import json
+import math
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -159,8 +160,8 @@ def from_json(text: str | bytes) -> ModelContract:
         ContractError: not JSON, another contract_version, or a field missing, unknown or of the wrong type.
     """
     try:
-        document = json.loads(text)
-    except ValueError as error:
+        document = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
         raise ContractError(f"not JSON: {error}") from error
     if not isinstance(document, dict):
         raise ContractError(f"expected a JSON object, got {_kind_of(document)}")
@@ -208,7 +209,7 @@ def _by_kind(candidates: tuple[Any, ...], value: Any, where: str) -> Any:
     """The dataclass of a union whose `kind` the value names."""
     kinds = {candidate.kind: candidate for candidate in candidates}
     kind = _expect(dict, value, where).get("kind")
-    if kind not in kinds:
+    if not isinstance(kind, str) or kind not in kinds:
         raise ContractError(f"{where}/kind: expected one of {sorted(kinds)}, got {kind!r}")
     return kinds[kind]
 
@@ -218,7 +219,14 @@ def _expect(cls: type, value: Any, where: str) -> Any:
         return float(value)
     if type(value) is not cls:  # not isinstance: True is no int here
         raise ContractError(f"{where}: expected {_NAMES[cls]}, got {_kind_of(value)}")
+    if isinstance(value, float) and not math.isfinite(value):  # 1e999
+        raise ContractError(f"{where}: expected a finite number, got {value}")
     return value
+
+
+def _refuse_constant(name: str) -> None:
+    """Python reads NaN and Infinity; JSON has neither."""
+    raise ValueError(f"{name} is not JSON")
 
 
 _NAMES: Mapping[type, str] = {

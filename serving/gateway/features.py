@@ -1,0 +1,91 @@
+"""Feature instances, objects by name or lists in the contract's order, become the float32 tensors a model takes.
+
+Two paths that must agree (a property test says so): `_accept` is fast and says no, `_explain` is slow and says why.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.contract import FeatureInput
+from serving.errors import Violation
+from serving.gateway.violations import Path, kind_of, refuse, violation
+
+
+def read_features(spec: FeatureInput, instances: list[Any]) -> dict[str, NDArray[np.float32]]:
+    """Check feature rows: tensor name -> float32 of shape (batch, features of that tensor).
+
+    Raises:
+        InvalidInput: with a pointer to each missing, unknown or wrong feature.
+    """
+    names = [feature.name for feature in spec.features]
+    table = _accept(names, instances)
+    if table is None:
+        raise refuse(_explain(names, instances))
+    return {tensor.name: table[:, [names.index(name) for name in tensor.features]] for tensor in spec.tensors}
+
+
+def _accept(names: list[str], instances: list[Any]) -> NDArray[np.float32] | None:
+    values: list[Any] = []
+    for instance in instances:
+        if type(instance) not in (dict, list) or len(instance) != len(names):
+            return None
+        try:
+            values += [instance[name] for name in names] if type(instance) is dict else instance
+        except KeyError:
+            return None
+    if not set(map(type, values)) <= {int, float}:  # so no booleans, which numpy would take for 0 and 1
+        return None
+    try:
+        table = _as_float32(values)
+    except OverflowError:  # an integer beyond 1e308
+        return None
+    return table.reshape(len(instances), len(names)) if np.isfinite(table).all() else None
+
+
+def _as_float32(values: list[Any]) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):  # beyond float32 becomes infinite, which is then refused
+        return np.array(values, np.float64).astype(np.float32)
+
+
+def _explain(names: list[str], instances: list[Any]) -> Iterator[Violation]:
+    for index, instance in enumerate(instances):
+        path: Path = ("instances", index)
+        if type(instance) is dict:
+            yield from _explain_object(names, instance, path)
+        elif type(instance) is not list:
+            expected = f"an object by feature name or an array of {len(names)} numbers"
+            yield violation(path, f"expected {expected}, got {kind_of(instance)}")
+        elif len(instance) != len(names):
+            expected = f"{len(names)} numbers ({', '.join(names)})"
+            yield violation(path, f"expected {expected}, got an array of {len(instance)}")
+        else:
+            for position, value in enumerate(instance):
+                yield from _explain_number(value, (*path, position))
+
+
+def _explain_object(names: list[str], instance: dict[str, Any], path: Path) -> Iterator[Violation]:
+    for name in names:
+        if name not in instance:
+            yield violation((*path, name), "expected a number, but the feature is missing")
+        else:
+            yield from _explain_number(instance[name], (*path, name))
+    for key in instance:
+        if key not in names:
+            yield violation((*path, key), f"unknown feature; expected only {', '.join(names)}")
+
+
+def _explain_number(value: Any, path: Path) -> Iterator[Violation]:
+    if type(value) not in (int, float):
+        yield violation(path, f"expected a number, got {kind_of(value)}")
+    elif not _is_finite_float32(value):
+        yield violation(path, "expected a finite 32-bit number, got one that is not")
+
+
+def _is_finite_float32(value: float) -> bool:
+    try:
+        return bool(np.isfinite(_as_float32([value])).all())
+    except OverflowError:
+        return False

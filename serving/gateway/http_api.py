@@ -1,0 +1,165 @@
+"""The HTTP door: TensorFlow Serving's URL grammar, in the domain's words. Only translates, for the predictor."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+from flask import Flask, Response, g, request
+from prometheus_client import CONTENT_TYPE_LATEST
+from werkzeug.routing import BaseConverter
+
+from serving import contract
+from serving.errors import ModelNotReady, UnknownModel
+from serving.gateway import http_scope
+from serving.gateway.bodies import read_body
+from serving.gateway.health import is_ready, models_health
+from serving.gateway.http_scope import json_response
+from serving.gateway.metrics import Metrics
+from serving.gateway.model_server import ModelServer, VersionStatus
+from serving.gateway.offers import Offers
+from serving.gateway.predictor import Call, Offer, Predictor
+from serving.gateway.settings import Settings
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the door stands in front of."""
+
+    settings: Settings
+    server: ModelServer
+    offers: Offers
+    predictor: Predictor
+    metrics: Metrics
+
+
+def create_app(parts: Parts) -> Flask:
+    """The WSGI application."""
+    app = Flask("atelier", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = parts.settings.max_body_bytes
+    app.url_map.merge_slashes = False
+    app.url_map.converters |= {"model": ModelName, "version": VersionNumber}
+    for method, rule, name, view in ROUTES:
+        app.add_url_rule(rule, name, partial(view, parts), methods=[method])
+    http_scope.install(app, parts.metrics, parts.settings.models)
+    return app
+
+
+class ModelName(BaseConverter):
+    """Anything up to the verb's colon."""
+
+    regex = "[^/:]+"
+
+
+class VersionNumber(BaseConverter):
+    """An int64 in decimal digits, as far as digits can say."""
+
+    regex = "[0-9]{1,19}"
+
+    def to_python(self, value: str) -> int:
+        """The number."""
+        return int(value)
+
+
+def predict(parts: Parts, model: str, verb: str, version: int | None = None) -> Response:
+    """POST a batch of instances, get a prediction for each."""
+    parts.offers.watch(model)  # an unknown model is the first thing to say
+    body = read_body(request)
+    call = Call(model, version, verb, body["instances"], body.get("top_k"))
+    prediction = parts.predictor.predict(call, parts.settings.request_timeout_s)
+    g.version = str(prediction.offer.version)
+    parts.metrics.request_instances.labels(model).observe(len(prediction.answers))
+    return json_response({"model": _maker(prediction.offer), "predictions": prediction.answers})
+
+
+def list_models(parts: Parts) -> Response:
+    """All configured models: which version answers, and the state of each."""
+    return json_response({"models": [_listed(parts, model) for model in parts.settings.models]})
+
+
+def model_status(parts: Parts, model: str, version: int | None = None) -> Response:
+    """The states of a model's versions, as TensorFlow Serving gives them."""
+    parts.offers.watch(model)
+    statuses = parts.server.versions(model, parts.settings.request_timeout_s)
+    if not statuses:
+        raise ModelNotReady(model, "the model server has no version of it")
+    chosen = [status for status in statuses if version in (None, status.version)]
+    if not chosen:
+        raise UnknownModel(model, f"model {model!r} has no version {version}")
+    return json_response({"model_version_status": [_status(status) for status in chosen]})
+
+
+def metadata(parts: Parts, model: str, version: int | None = None) -> Response:
+    """The contract of the version on offer, which a header names."""
+    offer = parts.offers.find(model, version, parts.settings.request_timeout_s)
+    response = Response(contract.to_json(offer.contract) + "\n", mimetype="application/json")
+    response.headers["X-Model-Version"] = str(offer.version)
+    return response
+
+
+def livez(_parts: Parts) -> Response:
+    """Who answers is alive."""
+    return json_response({"alive": True})
+
+
+def readyz(parts: Parts) -> Response:
+    """200 once every configured model is on offer, else 503 with the reasons."""
+    health = models_health(parts.offers)
+    ready = is_ready(health)
+    document = {"ready": ready, "models": {model: asdict(one) for model, one in health.items()}}
+    return json_response(document, 200 if ready else 503)
+
+
+def metrics(parts: Parts) -> Response:
+    """Prometheus' text format, over all workers."""
+    return Response(parts.metrics.exposition(), content_type=CONTENT_TYPE_LATEST)
+
+
+MODEL = "/v1/models/<model:model>"
+VERSION = f"{MODEL}/versions/<version:version>"
+VERB = "<any(classify, regress, predict):verb>"
+
+# method, path, name, view. HEAD comes with GET, OPTIONS with both.
+ROUTES: tuple[tuple[str, str, str, Callable[..., Response]], ...] = (
+    ("GET", "/v1/models", "list", list_models),
+    ("GET", MODEL, "status", model_status),
+    ("GET", VERSION, "version_status", model_status),
+    ("GET", f"{MODEL}/metadata", "metadata", metadata),
+    ("GET", f"{VERSION}/metadata", "version_metadata", metadata),
+    ("POST", f"{MODEL}:{VERB}", "predict", predict),
+    ("POST", f"{VERSION}:{VERB}", "version_predict", predict),
+    ("GET", "/livez", "livez", livez),
+    ("GET", "/readyz", "readyz", readyz),
+    ("GET", "/metrics", "metrics", metrics),
+)
+
+
+def _maker(offer: Offer) -> dict[str, str]:
+    """Who made a prediction. The version is a string, as protobuf's JSON has every int64."""
+    return {"name": offer.contract.name, "version": str(offer.version), "digest": offer.contract.digest}
+
+
+def _listed(parts: Parts, model: str) -> dict[str, Any]:
+    snapshot = parts.offers.watch(model).snapshot
+    health = models_health(parts.offers)[model]
+    offer = snapshot.pick(None)
+    return {
+        "name": model,
+        "task": offer.contract.task if offer else None,
+        "description": offer.contract.description if offer else None,
+        "version": str(offer.version) if offer else None,
+        "reason": health.reason,
+        "versions": [
+            {"version": str(s.version), "state": s.state, "on_offer": s.version in snapshot.offers}
+            for s in snapshot.statuses
+        ],
+    }
+
+
+def _status(status: VersionStatus) -> dict[str, Any]:
+    """TensorFlow Serving's JSON of one version."""
+    return {
+        "version": str(status.version),
+        "state": status.state,
+        "status": {"error_code": status.error_code, "error_message": status.error_message},
+    }

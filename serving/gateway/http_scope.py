@@ -1,0 +1,84 @@
+"""What every HTTP request gets, whatever it asks: an id, its counts, its body read to the end, its problem document."""
+
+import logging
+import re
+import time
+import uuid
+
+import orjson
+from flask import Flask, Response, g, request
+
+from serving.gateway.metrics import Metrics
+from serving.gateway.problems import BUG, problem_of
+
+log = logging.getLogger(__name__)
+access_log = logging.getLogger("serving.gateway.access")
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+# Probes come every second from every side; counting them would drown the rest.
+UNCOUNTED = frozenset({"livez", "readyz", "metrics"})
+
+# A client that still sends cannot hear us: closing on it resets the connection before it reads the answer. So what is
+# left of a body is read and dropped, up to this; whoever sends more gets the reset.
+MAX_DROPPED_BYTES = 64 * 1024 * 1024
+DROP_BYTES = 1024 * 1024
+
+
+def json_response(document: object, status: int = 200, mimetype: str = "application/json") -> Response:
+    """A document as JSON; float32 numbers with as few digits as they need, a newline for terminals."""
+    text = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
+    return Response(text, status, mimetype=mimetype)
+
+
+def install(app: Flask, metrics: Metrics, models: tuple[str, ...]) -> None:
+    """Wrap every request of this app."""
+
+    @app.before_request
+    def begin() -> None:
+        g.began = time.perf_counter()
+        asked = request.headers.get("X-Request-Id", "")
+        g.request_id = asked if REQUEST_ID.fullmatch(asked) else uuid.uuid4().hex
+        metrics.in_flight.inc()
+
+    @app.errorhandler(Exception)
+    def explain(error: Exception) -> Response:
+        problem = problem_of(error)
+        if problem.kind is BUG:
+            log.error("request %s failed", g.request_id, exc_info=error)
+        elif problem.kind.status >= 500:
+            log.warning("request %s: %d: %s", g.request_id, problem.kind.status, error)
+        response = json_response(problem.document(g.request_id), problem.kind.status, "application/problem+json")
+        response.headers.extend(problem.headers)
+        return response
+
+    @app.after_request
+    def end(response: Response) -> Response:
+        _drop_rest_of_body()
+        response.headers["X-Request-Id"] = g.request_id
+        seconds = time.perf_counter() - g.began
+        if request.endpoint not in UNCOUNTED:
+            _count(metrics, models, response.status_code, seconds)
+        access_log.info(
+            "%s %s %d %.1f ms %s", request.method, request.path, response.status_code, seconds * 1e3, g.request_id
+        )
+        return response
+
+    @app.teardown_request
+    def leave(_error: BaseException | None) -> None:
+        metrics.in_flight.dec()
+
+
+def _drop_rest_of_body() -> None:
+    stream = request.environ["wsgi.input"]
+    dropped = 0
+    while dropped < MAX_DROPPED_BYTES and (piece := stream.read(DROP_BYTES)):
+        dropped += len(piece)
+
+
+def _count(metrics: Metrics, models: tuple[str, ...], status: int, seconds: float) -> None:
+    arguments = request.view_args or {}
+    model = arguments.get("model", "")
+    model = model if model in models or not model else "unknown"
+    verb = arguments.get("verb") or request.endpoint or "unknown"
+    metrics.requests.labels(model, g.get("version", ""), verb, str(status)).inc()
+    metrics.request_seconds.labels(model, verb).observe(seconds)

@@ -1,0 +1,114 @@
+"""Raw image instances, nested or flat lists of pixels, become the float32 tensor a model takes.
+
+Two paths that must agree (a property test says so): `_accept` is fast and says no, `_explain` is slow and says why.
+"""
+
+import math
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.contract import ImageInput
+from serving.errors import Violation
+from serving.gateway.violations import Path, kind_of, refuse, violation
+
+
+def read_images(spec: ImageInput, instances: list[Any]) -> NDArray[np.float32]:
+    """Check raw images and scale them: float32 of shape (batch, *spec.shape).
+
+    Raises:
+        InvalidInput: with a pointer to each wrong row or pixel.
+    """
+    pixels = _accept(spec, instances)
+    if pixels is None:
+        raise refuse(_explain(spec, instances))
+    return pixels * np.float32(spec.scale)
+
+
+def _accept(spec: ImageInput, instances: list[Any]) -> NDArray[np.float32] | None:
+    pixels: list[Any] = []
+    for instance in instances:
+        flat = _flatten(instance, spec.shape)
+        if flat is None:
+            return None
+        pixels += flat
+    types = set(map(type, pixels))
+    if not types <= {int, float}:  # so no booleans, which numpy would take for 0 and 1
+        return None
+    try:
+        values = np.array(pixels, np.float64)
+    except OverflowError:  # an integer beyond 1e308
+        return None
+    if float in types and not (values == np.rint(values)).all():
+        return None
+    if values.min() < spec.minimum or values.max() > spec.maximum:
+        return None
+    return values.astype(np.float32).reshape(-1, *spec.shape)
+
+
+def _flatten(instance: Any, shape: tuple[int, ...]) -> list[Any] | None:
+    """All pixels of one instance in one list; None where a list is missing or has the wrong length."""
+    if type(instance) is not list:
+        return None
+    level = [instance]
+    for length in shape if _is_nested(instance) else (math.prod(shape),):
+        if set(map(type, level)) != {list} or set(map(len, level)) != {length}:
+            return None
+        level = list(chain.from_iterable(level))
+    return level
+
+
+def _is_nested(instance: list[Any]) -> bool:
+    return bool(instance) and type(instance[0]) is list
+
+
+def _explain(spec: ImageInput, instances: list[Any]) -> Iterator[Violation]:
+    for index, instance in enumerate(instances):
+        path: Path = ("instances", index)
+        if type(instance) is not list or not instance:
+            yield violation(path, f"expected {_whole(spec)}, got {_kind_or_empty(instance)}")
+        elif _is_nested(instance):
+            yield from _explain_level(spec, instance, spec.shape, path)
+        elif len(instance) != math.prod(spec.shape):
+            yield violation(path, f"expected {_whole(spec)}, got a flat array of {len(instance)}")
+        else:
+            yield from _explain_level(spec, instance, (len(instance),), path)
+
+
+def _explain_level(spec: ImageInput, value: Any, shape: tuple[int, ...], path: Path) -> Iterator[Violation]:
+    if not shape:
+        if got := _wrong_pixel(spec, value):
+            expected = f"an integer from {spec.minimum} to {spec.maximum}"
+            yield violation(path, f"expected {expected}, got {got}")
+    elif type(value) is not list:
+        yield violation(path, f"expected an array of {shape[0]}, got {kind_of(value)}")
+    elif len(value) != shape[0]:
+        yield violation(path, f"expected an array of {shape[0]}, got one of {len(value)}")
+    else:
+        for index, item in enumerate(value):
+            yield from _explain_level(spec, item, shape[1:], (*path, index))
+
+
+def _wrong_pixel(spec: ImageInput, value: Any) -> str | None:
+    """What kind of wrong pixel this is, or None if it is a right one."""
+    if type(value) not in (int, float):
+        return kind_of(value)
+    if math.isnan(value):
+        return "not a number"
+    if value > spec.maximum:
+        return "a larger number"
+    if value < spec.minimum:
+        return "a smaller number"
+    return None if value == int(value) else "a fraction"
+
+
+def _whole(spec: ImageInput) -> str:
+    sides = " x ".join(map(str, spec.shape))
+    return f"a {sides} array of integers from {spec.minimum} to {spec.maximum}, nested or flat"
+
+
+def _kind_or_empty(instance: Any) -> str:
+    return kind_of(instance) if type(instance) is not list else "an empty array"

@@ -1,0 +1,100 @@
+"""What Prometheus sees of the gateway. Base units, one prefix, and no label whose values a client could invent.
+
+Several worker processes count into one folder (prometheus_client's multiprocess mode, chosen by
+PROMETHEUS_MULTIPROC_DIR when that package is imported: __main__ sets it first), and any worker answers for all.
+"""
+
+import platform
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+import serving
+
+# From a millisecond (a cached constant) to the request timeout's order, each about twice the last.
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+INSTANCES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+
+class Metrics:
+    """All series of one process."""
+
+    def __init__(self, folder: str | None = None) -> None:
+        """`folder` is where all workers' counts lie, or None if this is the only process."""
+        self._folder = folder
+        self._registry = registry = CollectorRegistry()
+        # Rate, errors: what alerts are made of.
+        self.requests = Counter(
+            "atelier_requests",
+            "Requests answered.",
+            ("model", "version", "verb", "code"),
+            registry=registry,
+        )
+        self.request_seconds = Histogram(
+            "atelier_request_duration_seconds",
+            "Time from a request's arrival in a worker thread to its answer.",
+            ("model", "verb"),
+            buckets=SECONDS,
+            registry=registry,
+        )
+        # Saturation: compare with workers x threads.
+        self.in_flight = Gauge(
+            "atelier_requests_in_flight",
+            "Requests being answered now.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self.request_instances = Histogram(
+            "atelier_request_instances",
+            "Instances in one answered request.",
+            ("model",),
+            buckets=INSTANCES,
+            registry=registry,
+        )
+        self.model_server_calls = Counter(
+            "atelier_model_server_calls",
+            "Calls to the model server, by method and gRPC code.",
+            ("method", "code"),
+            registry=registry,
+        )
+        self.model_server_seconds = Histogram(
+            "atelier_model_server_call_duration_seconds",
+            "Time a call to the model server took.",
+            ("method",),
+            buckets=SECONDS,
+            registry=registry,
+        )
+        # The slowest worker's view; 0 is "not on offer".
+        self.offered_version = Gauge(
+            "atelier_offered_version",
+            "The newest version on offer, 0 if none.",
+            ("model",),
+            registry=registry,
+            multiprocess_mode="livemin",
+        )
+        build_info = Gauge(
+            "atelier_build_info",
+            "Always 1; the labels tell what runs.",
+            ("version", "python"),
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        build_info.labels(serving.__version__, platform.python_version()).set(1)
+
+    def observe_call(self, method: str, code: str, seconds: float) -> None:
+        """Count one call to the model server."""
+        self.model_server_calls.labels(method, code).inc()
+        self.model_server_seconds.labels(method).observe(seconds)
+
+    def exposition(self) -> bytes:
+        """All workers' series in Prometheus' text format."""
+        if self._folder is None:
+            return generate_latest(self._registry)
+        everybody = CollectorRegistry()
+        MultiProcessCollector(everybody, path=self._folder)  # type: ignore[no-untyped-call]
+        return generate_latest(everybody)
+
+
+def forget_worker(pid: int, folder: str) -> None:
+    """Take a dead worker out of the live gauges; what it counted stays counted."""
+    mark_process_dead(pid, path=folder)  # type: ignore[no-untyped-call]

@@ -1,0 +1,51 @@
+"""What the gateway needs of a model server, in TensorFlow Serving's words. Knows no transport."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+# A tensor; a string tensor is an object array of bytes.
+Tensor = NDArray[Any]
+Tensors = Mapping[str, Tensor]
+
+DEFAULT_SIGNATURE = "serving_default"
+AVAILABLE = "AVAILABLE"
+
+
+@dataclass(frozen=True)
+class VersionStatus:
+    """One version of a model as its server sees it."""
+
+    version: int
+    state: str  # START, LOADING, AVAILABLE, UNLOADING or END
+    error_code: str  # "OK", or why it is not AVAILABLE
+    error_message: str
+
+
+class VersionGone(Exception):
+    """The model server no longer has the version it was asked for."""
+
+
+class ModelServer(Protocol):
+    """A TensorFlow Serving compatible server.
+
+    Every call may raise ModelServerUnreachable, DeadlineExceeded or ModelServerFault.
+    """
+
+    @property
+    def losses(self) -> int:
+        """How often the connection was lost so far: when it grows, another server may be answering."""
+
+    def predict(
+        self, model: str, version: int, inputs: Tensors, timeout_s: float, signature: str = DEFAULT_SIGNATURE
+    ) -> dict[str, Tensor]:
+        """Run one signature of exactly this version.
+
+        Raises:
+            VersionGone: the server does not have it.
+        """
+
+    def versions(self, model: str, timeout_s: float) -> tuple[VersionStatus, ...]:
+        """Every version the server knows of, newest first; none if it does not know the model."""

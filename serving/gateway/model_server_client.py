@@ -1,0 +1,133 @@
+"""The model server over gRPC: TensorFlow Serving's paths, and its wire format in our own messages (see proto/)."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+from google.protobuf.wrappers_pb2 import Int64Value
+
+from serving.errors import DeadlineExceeded, ModelServerFault, ModelServerUnreachable
+from serving.gateway import tensors
+from serving.gateway.model_server import DEFAULT_SIGNATURE, Tensor, Tensors, VersionGone, VersionStatus
+from serving.generated.atelier.modelserver.v1 import model_server_pb2 as wire
+
+PREDICT = "/tensorflow.serving.PredictionService/Predict"
+GET_MODEL_STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
+
+OPTIONS = [
+    # A restarted server is found within half a second; gRPC's own back-off goes up to two minutes.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 500),  # also the time one connection attempt may take
+    ("grpc.max_reconnect_backoff_ms", 500),
+    # Find out that a connection is dead. A server takes pings with no call between them for abuse (gRFC A8); the
+    # watches call every second, so these are never alone.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    # Requests are bounded by settings.max_body_bytes; replies are small, but a model may have many classes.
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", 64 * 1024 * 1024),
+    ("grpc.enable_retries", 0),
+]
+
+# Called after each call: method, gRPC code name, seconds.
+ObserveCall = Callable[[str, str, float], None]
+
+
+class GrpcModelServer:
+    """A ModelServer behind a gRPC address. Make it after a fork, never before: a channel does not survive one."""
+
+    def __init__(self, address: str, observe: ObserveCall) -> None:
+        self.losses = 0
+        self._was_ready = False
+        self._observe = observe
+        self._channel = grpc.insecure_channel(address, options=OPTIONS)
+        self._channel.subscribe(self._on_connectivity)
+        self._predict = self._channel.unary_unary(
+            PREDICT,
+            request_serializer=wire.PredictRequest.SerializeToString,
+            response_deserializer=wire.PredictResponse.FromString,
+        )
+        self._get_status = self._channel.unary_unary(
+            GET_MODEL_STATUS,
+            request_serializer=wire.GetModelStatusRequest.SerializeToString,
+            response_deserializer=wire.GetModelStatusResponse.FromString,
+        )
+
+    def predict(
+        self, model: str, version: int, inputs: Tensors, timeout_s: float, signature: str = DEFAULT_SIGNATURE
+    ) -> dict[str, Tensor]:
+        """Run one signature of exactly this version."""
+        spec = wire.ModelSpec(name=model, version=Int64Value(value=version), signature_name=signature)
+        request = wire.PredictRequest(model_spec=spec)
+        for name, array in inputs.items():
+            request.inputs[name].CopyFrom(tensors.encode(array))
+        try:
+            response = self._call("Predict", self._predict, request, timeout_s)
+        except _NotFound as error:
+            raise VersionGone(str(error)) from error
+        try:
+            return {name: tensors.decode(tensor) for name, tensor in response.outputs.items()}
+        except ValueError as error:
+            raise ModelServerFault(f"its reply cannot be read: {error}") from error
+
+    def versions(self, model: str, timeout_s: float) -> tuple[VersionStatus, ...]:
+        """Every version the server knows of, newest first; none if it does not know the model."""
+        request = wire.GetModelStatusRequest(model_spec=wire.ModelSpec(name=model))
+        try:
+            response = self._call("GetModelStatus", self._get_status, request, timeout_s)
+        except _NotFound:
+            return ()
+        return tuple(_status(status) for status in response.model_version_status)
+
+    def close(self) -> None:
+        """Close the channel; calls under way fail."""
+        self._channel.close()
+
+    def _call(self, name: str, method: Any, request: Any, timeout_s: float) -> Any:
+        """One call, its errors in our words."""
+        code, began = "OK", time.perf_counter()
+        try:
+            return method(request, timeout=timeout_s)
+        except grpc.RpcError as error:
+            code = error.code().name
+            raise _in_our_words(error) from error
+        finally:
+            self._observe(name, code, time.perf_counter() - began)
+
+    def _on_connectivity(self, state: grpc.ChannelConnectivity) -> None:
+        is_ready = state is grpc.ChannelConnectivity.READY
+        if self._was_ready and not is_ready:
+            self.losses += 1
+        self._was_ready = is_ready
+
+
+class _NotFound(Exception):
+    pass
+
+
+def _in_our_words(error: Any) -> Exception:
+    """gRPC codes as TensorFlow Serving uses them (its table is in util/, google.rpc.Code has the meanings)."""
+    details = f"{error.code().name}: {error.details()}"
+    match error.code():
+        case grpc.StatusCode.NOT_FOUND:
+            return _NotFound(details)
+        case grpc.StatusCode.DEADLINE_EXCEEDED:
+            return DeadlineExceeded("the model server did not answer in time")
+        # CANCELLED: the channel is being closed. RESOURCE_EXHAUSTED: its queue is full.
+        case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED | grpc.StatusCode.RESOURCE_EXHAUSTED:
+            return ModelServerUnreachable(details)
+        case _:
+            return ModelServerFault(details)
+
+
+def _status(status: wire.ModelVersionStatus) -> VersionStatus:
+    return VersionStatus(
+        version=status.version,
+        state=wire.State.Name(status.state).removeprefix("STATE_"),
+        error_code=_CODE_NAMES.get(status.status.error_code, "UNKNOWN"),
+        error_message=status.status.error_message,
+    )
+
+
+_CODE_NAMES = {code.value[0]: code.name for code in grpc.StatusCode}

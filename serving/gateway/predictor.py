@@ -1,0 +1,120 @@
+"""What a prediction is: find the offer, check the task and the instances, ask the model server, answer.
+
+Knows no transport: every door translates to and from this.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.contract import ModelContract
+from serving.errors import DeadlineExceeded, ModelNotReady, WrongTask
+from serving.gateway.answers import Answer, check_output, check_top_k, to_answers
+from serving.gateway.instances import check_batch, read_instances
+from serving.gateway.model_server import ModelServer, VersionGone
+
+# The verb of each task; `predict` fits every task.
+TASK_OF_VERB: Mapping[str, str | None] = {
+    "classify": "classification",
+    "regress": "regression",
+    "predict": None,
+}
+# How often one call may move to another version because its own was taken down meanwhile.
+MAX_VERSION_CHANGES = 3
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A version of a model that is served and has shown that it keeps its contract."""
+
+    contract: ModelContract
+    version: int
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request for predictions, as any door understands it."""
+
+    model: str
+    version: int | None  # None: the newest on offer
+    verb: str  # a key of TASK_OF_VERB
+    instances: Any  # JSON, not checked yet
+    top_k: Any = None  # JSON, not checked yet
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answers, and who gave them."""
+
+    offer: Offer
+    answers: list[Answer]
+
+
+class OfferBook(Protocol):
+    """What is on offer; offers.py keeps it."""
+
+    def find(self, model: str, version: int | None, timeout_s: float) -> Offer:
+        """The offer, or UnknownModel, ModelNotReady, ModelServerUnreachable."""
+
+    def replace(self, gone: Offer, timeout_s: float) -> None:
+        """Take an offer down whose version the model server no longer has, and look for another."""
+
+
+class Predictor:
+    """Answers calls. One a process, used by many threads."""
+
+    def __init__(
+        self,
+        offers: OfferBook,
+        server: ModelServer,
+        max_instances: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._offers = offers
+        self._server = server
+        self._max_instances = max_instances
+        self._clock = clock
+
+    def predict(self, call: Call, timeout_s: float) -> Prediction:
+        """Answer one call within the time given, or raise a ServingError."""
+        expires = self._clock() + timeout_s
+        for _ in range(1 + MAX_VERSION_CHANGES):
+            offer = self._offers.find(call.model, call.version, self._left(expires))
+            try:
+                return self._ask(call, offer, expires)
+            except VersionGone:
+                self._offers.replace(offer, self._left(expires))
+        raise ModelNotReady(call.model, "its versions went away faster than they could be asked")
+
+    def _ask(self, call: Call, offer: Offer, expires: float) -> Prediction:
+        check_verb(call.verb, offer.contract)
+        instances = check_batch(call.instances, self._max_instances)
+        top_k = check_top_k(offer.contract, call.top_k)
+        tensor = infer(self._server, offer, instances, lambda: self._left(expires))
+        return Prediction(offer, to_answers(offer.contract, tensor, top_k))
+
+    def _left(self, expires: float) -> float:
+        """Seconds left of the call's time."""
+        left = expires - self._clock()
+        if left <= 0:
+            raise DeadlineExceeded("the time for this request ran out")
+        return left
+
+
+def check_verb(verb: str, contract: ModelContract) -> None:
+    """Refuse a verb of another task."""
+    if TASK_OF_VERB[verb] not in (None, contract.task):
+        raise WrongTask(contract.name, contract.task, verb)
+
+
+def infer(
+    server: ModelServer, offer: Offer, instances: list[Any], time_left_s: Callable[[], float]
+) -> NDArray[np.float32]:
+    """Raw instances → the contract's output, (len(instances), width). Clients' calls and goldens go this same way."""
+    inputs = read_instances(offer.contract, instances)
+    outputs = server.predict(offer.contract.name, offer.version, inputs, time_left_s())
+    return check_output(offer.contract, outputs, len(instances))

@@ -1,0 +1,83 @@
+"""What an operator may set, checked once before any port opens. Only this file reads the environment."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from serving import environment
+from serving.environment import require
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+def usable_cores() -> int:
+    """Cores this process may run on (an affinity mask counts, a container's CPU quota does not)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def default_workers() -> int:
+    """One a core, since parsing holds the interpreter lock; two at least, so that one may die; eight at most."""
+    return min(max(2, usable_cores()), 8)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One field, one variable: `http_port` is `ATELIER_HTTP_PORT`."""
+
+    # Names of the models to offer, as the model server calls them.
+    models: tuple[str, ...]
+    # gRPC address of the model server, host:port. 8500 is TensorFlow Serving's own default.
+    model_server: str = "127.0.0.1:8500"
+    # Address to listen on. Loopback, so that nobody exposes a gateway by accident; 0.0.0.0 in a container.
+    http_host: str = "127.0.0.1"
+    # TCP port to listen on.
+    http_port: int = 8080
+    # Processes that answer requests.
+    workers: int = field(default_factory=default_workers)
+    # Requests one worker answers at the same time. They mostly wait for the model server, so many more than cores.
+    threads: int = 32
+    # Seconds from a request's arrival to its answer; then 504.
+    request_timeout_s: float = 10.0
+    # Largest request body, bytes. About 5,000 images of 28 x 28 as JSON.
+    max_body_bytes: int = 16 * 1024 * 1024
+    # Most instances in one request.
+    max_instances: int = 1024
+    # Seconds between two looks at what the model server has. TensorFlow Serving looks at its store as often.
+    poll_interval_s: float = 1.0
+    # Seconds a stopping worker gives the requests in flight. Below Kubernetes' 30 s until SIGKILL.
+    grace_period_s: int = 20
+    # Least severe log lines to write.
+    log_level: str = "info"
+    # One log line a request.
+    access_log: bool = False
+
+    def __post_init__(self) -> None:
+        for model in self.models:
+            require(not set(model) & set("/:%?#"), "models", "names without / : % ? #", model)
+        host, _, port = self.model_server.rpartition(":")
+        is_address = bool(host) and port.isascii() and port.isdecimal() and 0 < int(port) < 65536
+        require(is_address, "model_server", "host:port", self.model_server)
+        require(0 < self.http_port < 65536, "http_port", "a port from 1 to 65535", self.http_port)
+        require(1 <= self.workers <= 256, "workers", "1 to 256 processes", self.workers)
+        require(1 <= self.threads <= 1024, "threads", "1 to 1024 threads", self.threads)
+        require(
+            0 < self.request_timeout_s <= 3600,
+            "request_timeout_s",
+            "more than 0 and at most 3600 seconds",
+            self.request_timeout_s,
+        )
+        require(
+            1024 <= self.max_body_bytes <= 2**30,
+            "max_body_bytes",
+            f"1024 to {2**30} bytes",
+            self.max_body_bytes,
+        )
+        require(self.max_instances >= 1, "max_instances", "at least 1 instance", self.max_instances)
+        require(0.05 <= self.poll_interval_s <= 60, "poll_interval_s", "0.05 to 60 seconds", self.poll_interval_s)
+        require(0 <= self.grace_period_s <= 3600, "grace_period_s", "0 to 3600 seconds", self.grace_period_s)
+        require(self.log_level in LOG_LEVELS, "log_level", f"one of {', '.join(LOG_LEVELS)}", self.log_level)
+
+    @staticmethod
+    def from_env(environ: Mapping[str, str] = os.environ) -> "Settings":
+        """Read the settings, or raise SettingError."""
+        return environment.read(Settings, environ)

@@ -1,0 +1,55 @@
+"""Words for what is wrong with an input: JSON pointers and kinds of values, never the values. Knows no model."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from serving.errors import InvalidInput, Violation
+
+# Enough to see a pattern; a batch of a thousand bad rows must not become a megabyte of answer.
+MAX_VIOLATIONS = 20
+# A client's own key may show up in a pointer, but not a page of it.
+MAX_KEY_LENGTH = 64
+
+Path = tuple[str | int, ...]
+
+_KINDS: dict[type, str] = {
+    str: "a string",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    list: "an array",
+    dict: "an object",
+    type(None): "null",
+}
+
+
+def kind_of(value: Any) -> str:
+    """What kind of JSON value this is, with its article."""
+    return _KINDS[type(value)]
+
+
+def pointer(path: Path) -> str:
+    """A JSON pointer (RFC 6901); a long key is cut."""
+    return "".join(f"/{_escape(part)}" for part in path)
+
+
+def violation(path: Path, detail: str) -> Violation:
+    """One place, and what is wrong there."""
+    return Violation(pointer(path), detail)
+
+
+def invalid(path: Path, detail: str) -> InvalidInput:
+    """An input that is wrong in one place."""
+    return InvalidInput((violation(path, detail),))
+
+
+def refuse(violations: Iterator[Violation]) -> InvalidInput:
+    """An input that is wrong in all these places; only the first few are looked for."""
+    return InvalidInput(tuple(islice(violations, MAX_VIOLATIONS)))
+
+
+def _escape(part: str | int) -> str:
+    key = str(part)
+    shown = key if len(key) <= MAX_KEY_LENGTH else key[:MAX_KEY_LENGTH] + "…"
+    return shown.replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,200 @@
+"""Stand-ins for what lies across a process border. Nothing here needs TensorFlow.
+
+`FakeModelServer` keeps the gateway's ModelServer protocol in memory; `WireModelServer` puts one behind a gRPC socket.
+The models are computable in your head: a picture's class is the column of its brightest pixel, a house costs the sum of
+its features.
+"""
+
+import dataclasses
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent import futures
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+import numpy as np
+
+from serving.contract import (
+    ClassOutput,
+    Evaluation,
+    Feature,
+    FeatureInput,
+    FeatureTensor,
+    Golden,
+    ImageInput,
+    ModelContract,
+    Provenance,
+    ValueOutput,
+    to_json,
+)
+from serving.errors import ModelServerFault, ModelServerUnreachable
+from serving.gateway import tensors
+from serving.gateway.model_server import AVAILABLE, DEFAULT_SIGNATURE, Tensor, Tensors, VersionGone, VersionStatus
+from serving.gateway.model_server_client import GET_MODEL_STATUS, PREDICT
+from serving.generated.atelier.modelserver.v1 import model_server_pb2 as wire
+
+CLASS_NAMES = ("left", "middle", "right")
+FEATURES = ("rooms", "age")
+
+_ORIGIN: Mapping[str, Any] = {
+    "digest": "sha256:0",
+    "golden_tolerance": 1e-4,
+    "evaluation": Evaluation("test", 3, {"accuracy": 1.0}),
+    "provenance": Provenance("2026-01-01T00:00:00Z", "made up", "sha256:0", 0, {}, "unknown", {}),
+}
+
+
+def picture_contract(name: str = "pictures", **changes: Any) -> ModelContract:
+    """A classifier of 2 x 3 pictures: the class is the column of the brightest pixel."""
+    bright_right = [[0, 0, 255], [0, 0, 0]]
+    contract = ModelContract(
+        name=name,
+        task="classification",
+        description="Which side is bright",
+        input=ImageInput("pixels", (2, 3), 0, 255, 1 / 255),
+        output=ClassOutput("probabilities", CLASS_NAMES),
+        goldens=(Golden(bright_right, {"probabilities": (0.0, 0.0, 1.0)}),),
+        **_ORIGIN,
+    )
+    return dataclasses.replace(contract, **changes)
+
+
+def house_contract(name: str = "houses", **changes: Any) -> ModelContract:
+    """A regression whose value is the sum of the features."""
+    contract = ModelContract(
+        name=name,
+        task="regression",
+        description="What a house costs",
+        input=FeatureInput(
+            tuple(Feature(feature, "1", feature, 0.0, 100.0) for feature in FEATURES),
+            (FeatureTensor("features", FEATURES),),
+        ),
+        output=ValueOutput("value", "EUR"),
+        goldens=(Golden({"rooms": 3, "age": 4}, {"value": (7.0,)}),),
+        **_ORIGIN,
+    )
+    return dataclasses.replace(contract, **changes)
+
+
+def run(contract: ModelContract, inputs: Tensors) -> dict[str, Tensor]:
+    """What the fake models compute, from tensors already scaled."""
+    if contract.task == "classification":
+        brightness = inputs["pixels"].max(axis=1)  # (batch, columns)
+        return {"probabilities": (brightness / np.maximum(brightness.sum(axis=1, keepdims=True), 1)).astype(np.float32)}
+    return {"value": inputs["features"].sum(axis=1, keepdims=True, dtype=np.float32)}
+
+
+class FakeModelServer:
+    """A ModelServer in memory. Tests change `contracts`, `states` and `broken` as they go."""
+
+    def __init__(self, *contracts: ModelContract) -> None:
+        self.contracts: dict[tuple[str, int], ModelContract] = {(c.name, 1): c for c in contracts}
+        self.states: dict[tuple[str, int], str] = {}  # where it is not AVAILABLE
+        self.broken: Exception | None = None  # raised by every call
+        self.losses = 0
+        self.calls: list[tuple[str, int, str]] = []  # model, version, signature of every predict
+
+    def predict(
+        self, model: str, version: int, inputs: Tensors, timeout_s: float, signature: str = DEFAULT_SIGNATURE
+    ) -> dict[str, Tensor]:
+        self.calls.append((model, version, signature))
+        if self.broken:
+            raise self.broken
+        contract = self.contracts.get((model, version))
+        if contract is None:
+            raise VersionGone(f"Servable not found for request: Specific({model}, {version})")
+        if signature == "contract":
+            return {"contract": np.array([to_json(contract).encode()] * len(inputs["probe"]), object)}
+        return run(contract, inputs)
+
+    def versions(self, model: str, timeout_s: float) -> tuple[VersionStatus, ...]:
+        if self.broken:
+            raise self.broken
+        numbers = sorted((version for name, version in self.contracts if name == model), reverse=True)
+        return tuple(VersionStatus(n, self.states.get((model, n), AVAILABLE), "OK", "") for n in numbers)
+
+
+class WireModelServer:
+    """A FakeModelServer behind a real gRPC port, speaking TensorFlow Serving's wire with the gateway's own messages."""
+
+    def __init__(self, fake: FakeModelServer, port: int = 0) -> None:
+        self.fake = fake
+        self.hold = threading.Event()  # clear it to keep predictions waiting
+        self.hold.set()
+        self._server = grpc.server(
+            futures.ThreadPoolExecutor(64),
+            options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1)],
+        )
+        methods = {
+            PREDICT: (self._predict, wire.PredictRequest),
+            GET_MODEL_STATUS: (self._status, wire.GetModelStatusRequest),
+        }
+        handlers = {
+            path: grpc.unary_unary_rpc_method_handler(
+                answer, message.FromString, lambda reply: reply.SerializeToString()
+            )
+            for path, (answer, message) in methods.items()
+        }
+        self._server.add_generic_rpc_handlers([_ByPath(handlers)])
+        self.port = self._server.add_insecure_port(f"127.0.0.1:{port}")
+        self._server.start()
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def stop(self) -> None:
+        """As a kill: calls under way are cut off."""
+        self._server.stop(0).wait()
+
+    def _predict(self, request: Any, context: grpc.ServicerContext) -> Any:
+        self.hold.wait(30)
+        spec = request.model_spec
+        inputs = {name: tensors.decode(tensor) for name, tensor in request.inputs.items()}
+        with _faults_as_codes(context):
+            outputs = self.fake.predict(spec.name, spec.version.value, inputs, 0, spec.signature_name)
+        reply = wire.PredictResponse(model_spec=spec)
+        for name, array in outputs.items():
+            reply.outputs[name].CopyFrom(in_typed_field(array))
+        return reply
+
+    def _status(self, request: Any, context: grpc.ServicerContext) -> Any:
+        with _faults_as_codes(context):
+            statuses = self.fake.versions(request.model_spec.name, 0)
+        if not statuses:
+            context.abort(grpc.StatusCode.NOT_FOUND, "Could not find any versions of model")
+        return wire.GetModelStatusResponse(
+            model_version_status=[
+                wire.ModelVersionStatus(version=s.version, state=wire.State.Value(f"STATE_{s.state}")) for s in statuses
+            ]
+        )
+
+
+def in_typed_field(array: Tensor) -> wire.Tensor:
+    """As TensorFlow Serving replies: values in float_val or string_val, never in tensor_content."""
+    tensor = tensors.encode(array)
+    if array.dtype == np.float32:
+        tensor.tensor_content = b""
+        tensor.float_val.extend(array.ravel().tolist())
+    return tensor
+
+
+class _ByPath(grpc.GenericRpcHandler):
+    def __init__(self, handlers: Mapping[str, grpc.RpcMethodHandler]) -> None:
+        self._handlers = handlers
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+        return self._handlers.get(handler_call_details.method)
+
+
+@contextmanager
+def _faults_as_codes(context: grpc.ServicerContext) -> Iterator[None]:
+    try:
+        yield
+    except VersionGone as error:
+        context.abort(grpc.StatusCode.NOT_FOUND, str(error))
+    except ModelServerUnreachable as error:
+        context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
+    except ModelServerFault as error:
+        context.abort(grpc.StatusCode.INTERNAL, str(error))
