@@ -7,6 +7,7 @@ the model from it. Standard library only: this is the one file both halves share
 import dataclasses
 import json
 import math
+import sys
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -216,7 +217,7 @@ def _by_kind(candidates: tuple[Any, ...], value: Any, where: str) -> Any:
 
 def _expect(cls: type, value: Any, where: str) -> Any:
     if cls is float and type(value) is int:
-        return float(value)
+        value = float(value) if abs(value) <= sys.float_info.max else math.inf
     if type(value) is not cls:  # not isinstance: True is no int here
         raise ContractError(f"{where}: expected {_NAMES[cls]}, got {_kind_of(value)}")
     if isinstance(value, float) and not math.isfinite(value):  # 1e999

@@ -63,8 +63,9 @@ def require(is_met: bool, field: str, expected: str, got: object) -> None:  # no
 def _refuse_unknown(environ: Mapping[str, str], known: set[str]) -> None:
     for name in sorted(environ):
         if name.startswith(PREFIX) and name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {close[0]}?" if close else f"; known are {', '.join(sorted(known))}"
+            bare = {one.removeprefix(PREFIX): one for one in known}  # the prefix alone makes all names alike
+            close = difflib.get_close_matches(name.removeprefix(PREFIX), bare, n=1)
+            hint = f"; did you mean {bare[close[0]]}?" if close else f"; known are {', '.join(sorted(known))}"
             raise SettingError(f"{name}: no such setting{hint}")
 
 

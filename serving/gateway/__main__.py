@@ -36,7 +36,8 @@ def main() -> int:
     except (SettingError, PortTaken) as error:
         print(f"python -m serving.gateway: {error}", file=sys.stderr)
         return 1
-    return serve(settings, listener)
+    serve(settings, listener)
+    return 0
 
 
 def listen(settings: Settings) -> socket.socket:
@@ -55,20 +56,19 @@ def listen(settings: Settings) -> socket.socket:
     return listener
 
 
-def serve(settings: Settings, listener: socket.socket) -> int:
-    """Run the workers until a signal; returns the exit status."""
+def serve(settings: Settings, listener: socket.socket) -> None:
+    """Run the workers until a signal; gunicorn ends by SystemExit with the exit status."""
     metrics_folder = tempfile.mkdtemp(prefix="atelier-metrics-")
     # Read by prometheus_client when it is imported, so before anything that imports it.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics_folder
     from serving.gateway.workers import Workers
 
+    main_process = os.getpid()
     try:
         Workers(settings, listener, metrics_folder).run()
-    except SystemExit as stop:  # how gunicorn's main process ends
-        return stop.code if isinstance(stop.code, int) else 1
     finally:
-        shutil.rmtree(metrics_folder, ignore_errors=True)
-    return 0
+        if os.getpid() == main_process:  # a worker ends by the same way, and the others still count
+            shutil.rmtree(metrics_folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,119 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serving.contract import ImageInput
+from serving.errors import InvalidInput
+from serving.gateway.images import _accept, _explain, read_images
+
+SPEC = ImageInput("pixels", (2, 3), 0, 255, 1 / 255)
+IMAGE = [[0, 1, 2], [3, 4, 255]]
+FLAT = [0, 1, 2, 3, 4, 255]
+
+
+def violations(*instances: object) -> dict[str, str]:
+    with pytest.raises(InvalidInput) as caught:
+        read_images(SPEC, list(instances))
+    return {v.pointer: v.detail for v in caught.value.violations}
+
+
+def test_scales_nested_and_flat_images_alike():
+    images = read_images(SPEC, [IMAGE, FLAT])
+
+    assert images.dtype == np.float32
+    assert images.shape == (2, 2, 3)
+    np.testing.assert_array_equal(images[0], np.array(IMAGE, np.float32) * np.float32(1 / 255))
+    np.testing.assert_array_equal(images[0], images[1])
+
+
+def test_takes_whole_numbers_written_with_a_point():
+    np.testing.assert_array_equal(read_images(SPEC, [[0.0, 1.0, 2.0, 3.0, 4.0, 255.0]]), read_images(SPEC, [FLAT]))
+
+
+def test_an_image_may_have_channels():
+    spec = ImageInput("pixels", (1, 2, 3), 0, 255, 1.0)
+
+    np.testing.assert_array_equal([[[[1, 2, 3], [4, 5, 6]]]], read_images(spec, [[[[1, 2, 3], [4, 5, 6]]]]))
+
+
+@pytest.mark.parametrize(
+    ("pixel", "got"),
+    [
+        (256, "a larger number"),
+        (-1, "a smaller number"),
+        (1.5, "a fraction"),
+        pytest.param(10**400, "a larger number", id="beyond floats"),
+        (-1e300, "a smaller number"),
+        (float("nan"), "not a number"),
+        (float("inf"), "a larger number"),
+        (True, "a boolean"),
+        ("7", "a string"),
+        (None, "null"),
+        ([7], "an array"),
+        ({}, "an object"),
+    ],
+)
+def test_a_wrong_pixel_is_pointed_at_and_its_kind_named(pixel, got):
+    expected = {"/instances/1/1/2": f"expected an integer from 0 to 255, got {got}"}
+
+    assert expected == violations(IMAGE, [[0, 1, 2], [3, 4, pixel]])
+
+
+def test_a_wrong_pixel_of_a_flat_image_has_one_index():
+    assert violations([0, 1, 2, 3, 4, None]) == {"/instances/0/5": "expected an integer from 0 to 255, got null"}
+
+
+def test_refuses_an_image_with_a_row_missing():
+    assert violations([[0, 1, 2]]) == {"/instances/0": "expected an array of 2, got one of 1"}
+
+
+def test_refuses_a_ragged_row():
+    assert violations([[0, 1, 2], [3, 4]]) == {"/instances/0/1": "expected an array of 3, got one of 2"}
+
+
+def test_refuses_a_row_that_is_no_array():
+    assert violations([[0, 1, 2], 3]) == {"/instances/0/1": "expected an array of 3, got a number"}
+
+
+WHOLE = "expected a 2 x 3 array of integers from 0 to 255, nested or flat"
+
+
+@pytest.mark.parametrize(
+    ("instance", "got"),
+    [
+        ([0, 1, 2, 3, 4], "a flat array of 5"),
+        ([], "an empty array"),
+        ("pixels", "a string"),
+        (7, "a number"),
+        (None, "null"),
+        ({"b64": "AA=="}, "an object"),
+    ],
+)
+def test_refuses_what_is_no_image(instance, got):
+    assert {"/instances/0": f"{WHOLE}, got {got}"} == violations(instance)
+
+
+def test_names_every_wrong_place_up_to_twenty():
+    assert len(violations([["x"] * 3] * 2)) == 6
+    assert len(violations(*[[["x"] * 3] * 2] * 9)) == 20
+
+
+pixels = st.integers(-1, 256) | st.floats() | st.booleans() | st.none() | st.just("x") | st.just(10**400)
+almost = st.integers(0, 255) | st.sampled_from([0.0, 12.0, 255.0])
+rows = st.lists(st.one_of(almost, almost, almost, pixels), min_size=2, max_size=3)
+images = st.one_of(
+    st.lists(rows, min_size=1, max_size=3),
+    st.lists(almost, min_size=6, max_size=6),
+    st.lists(st.one_of(almost, almost, pixels, rows), max_size=7),
+    pixels,
+    st.lists(st.lists(almost, min_size=3, max_size=3), min_size=2, max_size=2),
+)
+
+
+@given(st.lists(images, min_size=1, max_size=3))
+def test_the_fast_path_refuses_exactly_what_the_slow_one_explains(instances):
+    accepted = _accept(SPEC, instances) is not None
+    explained = list(_explain(SPEC, instances))
+
+    assert accepted == (not explained)
