@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from training.cli import PruneOptions, TrainOptions, parse
 from training.config import TrainingConfig
-from training.errors import TrainingError
+from training.errors import PruneRefused, TrainingError
 from training.tensorflow_log import quiet_tensorflow
 
 
@@ -21,8 +21,14 @@ def main(arguments: Sequence[str]) -> int:
             for name, config in options.configs.items():
                 _train_if_wanted(name, config, options)
     except TrainingError as error:
-        print(f"\n{error}" if sys.stdout.isatty() else error, file=sys.stderr)
+        print(error, file=sys.stderr)
         return 1
+    except OSError as error:  # a full disk, a folder that may not be written: it names the file
+        print(f"the store or the data folder: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        return 130  # as shells have it: 128 + SIGINT
     return 0
 
 
@@ -51,7 +57,7 @@ def train(name: str, config: TrainingConfig, options: TrainOptions) -> int:
         from training.verify import verify
     from training.datasets import load_dataset
     from training.gate import check_gate
-    from training.store import publish
+    from training.store import WAITING, publish
 
     started_at = time.monotonic()
     dataset = load_dataset(name, options.folders.data, config.validation_share, options.seed, report=print)
@@ -67,7 +73,12 @@ def train(name: str, config: TrainingConfig, options: TrainOptions) -> int:
     check_gate(name, evaluation, config.gate)
 
     contract = describe(model, dataset, config, seed=options.seed, evaluation=evaluation, now=datetime.now(UTC))
-    version = publish(options.folders.store / name, write=lambda folder: export(model, contract, folder), verify=verify)
+    version = publish(
+        options.folders.store / name,
+        write=lambda folder: export(model, contract, folder),
+        verify=verify,
+        on_step=lambda step: print(f"{name}: waiting for another publisher") if step == WAITING else None,
+    )
     seconds = time.monotonic() - started_at
     print(f"{name}: version {version} published to {options.folders.store / name / str(version)} ({seconds:.0f} s)")
     return version
@@ -78,8 +89,10 @@ def _prune(options: PruneOptions) -> None:
     from training.store import versions
 
     url = options.model_server
-    names = options.models or sorted(path.name for path in options.store.glob("*") if versions(path))
-    for name in names:
+    present = sorted(path.name for path in options.store.glob("*") if versions(path))
+    if unknown := set(options.models) - set(present):
+        raise PruneRefused(f"{options.store} has no versions of {', '.join(sorted(unknown))}")
+    for name in options.models or present:
         removed, kept = prune(
             options.store / name,
             options.keep,

@@ -52,7 +52,7 @@ _PACKAGED_TABLE = Path(__file__).parent / "data" / "california_housing.csv.gz"
 def sources() -> tuple[Source, ...]:
     """The table that comes with the project first: it is small, and so needs no network."""
     return (
-        Source("the project's own table", lambda: from_census(census_table(_PACKAGED_TABLE))),
+        Source("the 1990 census table that comes with Atelier", lambda: from_census(census_table(_PACKAGED_TABLE))),
         Source("keras.datasets.california_housing", lambda: from_census(keras_census())),
     )
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.config import DEFAULT_SEED, PRESET_NAMES, PRESETS, ConfigError, Folders, TrainingConfig, resolve
+from training.config import DEFAULT_SEED, PRESET_NAMES, PRESETS, Folders, TrainingConfig, resolve
+from training.errors import ConfigError
 
 _TRAIN_HELP = """\
 Train models and publish them to the model store, where a model server picks them up.

@@ -12,13 +12,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args, get_type_hints
 
+from training.errors import ConfigError
+
 # 42 is a habit of the field, nothing more; the quick gates hold for every seed that was tried.
 DEFAULT_SEED = 42
+# By their Keras names.
+ACTIVATIONS = ("relu", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh", "sigmoid")
+OPTIMIZERS = ("sgd", "adagrad", "rmsprop", "adam", "nadam", "adamw")
 SCHEDULES = ("constant", "cosine")
-
-
-class ConfigError(ValueError):
-    """A setting that does not exist or has no such value; the message names it."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,8 @@ class TrainingConfig:
 
     model: str  # architecture, by its name in the catalogue (models.py)
     hidden_units: tuple[int, ...]  # width of each hidden layer
-    activation: str  # of the hidden layers, by its Keras name
-    optimizer: str  # by its Keras name
+    activation: str  # of the hidden layers
+    optimizer: str
     learning_rate: float  # at the start
     schedule: str  # of the learning rate: "constant", or "cosine" (falls to 0 over all epochs)
     batch_size: int  # rows a step
@@ -41,8 +42,10 @@ class TrainingConfig:
         for name in ("learning_rate", "batch_size", "epochs", "patience"):
             if not 0 < getattr(self, name) < math.inf:  # so put, it refuses NaN too
                 raise ConfigError(f"{name} must be a number above 0, got {getattr(self, name)}")
-        if self.schedule not in SCHEDULES:
-            raise ConfigError(f"schedule must be one of {', '.join(SCHEDULES)}, got {self.schedule!r}")
+        choices = {"activation": ACTIVATIONS, "optimizer": OPTIMIZERS, "schedule": SCHEDULES}
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                raise ConfigError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
         if not 0 < self.validation_share < 1:
             raise ConfigError(f"validation_share must be between 0 and 1, got {self.validation_share}")
         if not self.hidden_units or min(self.hidden_units) < 1:

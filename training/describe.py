@@ -17,8 +17,10 @@ from training.digest import digest_of, model_weights
 from training.goldens import make_goldens
 from training.models import Model
 
-# Largest difference from a golden answer that other hardware may show.
-GOLDEN_TOLERANCE = {"classification": 0.01, "regression": 0.02}
+# Largest difference from a golden answer that other hardware may show: four times the worst that TensorFloat-32 (a
+# GPU's matrix products on 10-bit mantissas, TensorFlow's default there) did to any test row when simulated in numpy:
+# 0.0012 in a probability, 0.0052 in a value of 100k USD. A wrong scale or order of features is off by far more.
+GOLDEN_TOLERANCE = {"classification": 0.005, "regression": 0.02}
 
 
 def describe(

@@ -5,6 +5,10 @@ class TrainingError(Exception):
     """The root: the job prints the message and stops; the store is as it was."""
 
 
+class ConfigError(TrainingError):
+    """A setting that does not exist or has no such value; the message names it."""
+
+
 class DatasetUnavailable(TrainingError):
     """No source gave the right data."""
 

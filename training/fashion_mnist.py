@@ -42,10 +42,9 @@ _DEBIAN_FOLDER = Path("usr/share/datasets/fashion-mnist")
 def sources(data_dir: Path, report: Report) -> tuple[Source, ...]:
     """What is on this machine first; then Keras's download; then Debian's, kept in the data folder."""
     folder = data_dir / "fashion-mnist"
-    installed = Path("/") / _DEBIAN_FOLDER
     return (
-        Source(f"the folder {folder}", lambda: idx_folder(folder)),
-        Source(f"the folder {installed}", lambda: idx_folder(installed)),
+        Source("idx files in the data folder", lambda: idx_folder(folder)),
+        Source(f"Debian's package {_DEBIAN_PACKAGE}, installed", lambda: idx_folder(Path("/") / _DEBIAN_FOLDER)),
         Source("keras.datasets.fashion_mnist", keras_arrays),
         Source(f"Debian's package {_DEBIAN_PACKAGE}", lambda: debian_arrays(folder, report)),
     )
@@ -62,9 +61,9 @@ def advice(data_dir: Path) -> str:
 def idx_folder(folder: Path) -> Arrays:
     """The arrays of the four idx files in a folder."""
     if not folder.is_dir():
-        raise SourceUnavailable("it does not exist")
+        raise SourceUnavailable(f"{folder} does not exist")
     if missing := [name for name in IDX_FILES.values() if not (folder / name).is_file()]:
-        raise SourceUnavailable(f"it lacks {', '.join(missing)}")
+        raise SourceUnavailable(f"{folder} lacks {', '.join(missing)}")
     return {key: _read_idx(folder / name) for key, name in IDX_FILES.items()}
 
 
@@ -73,14 +72,14 @@ def _read_idx(path: Path) -> npt.NDArray[np.uint8]:
     try:
         raw = gzip.decompress(path.read_bytes())
     except (OSError, EOFError, ValueError) as error:
-        raise SourceUnavailable(f"{path.name} cannot be read: {error}") from error
+        raise SourceUnavailable(f"{path} cannot be read: {error}") from error
     # Two zero bytes, 8 for unsigned bytes, the number of dimensions; each dimension, big-endian; then the values.
     if raw[:3] != b"\x00\x00\x08" or len(raw) < 4 + 4 * raw[3]:
-        raise SourceUnavailable(f"{path.name} is not an idx file of unsigned bytes")
+        raise SourceUnavailable(f"{path} is not an idx file of unsigned bytes")
     shape = tuple(int(size) for size in np.frombuffer(raw, ">u4", count=raw[3], offset=4))
     values = np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3])
     if values.size != np.prod(shape):
-        raise SourceUnavailable(f"{path.name} announces {shape} and holds {values.size} values")
+        raise SourceUnavailable(f"{path} announces {shape} and holds {values.size} values")
     return values.reshape(shape)
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import keras
 
-from training.config import ConfigError, TrainingConfig
+from training.config import TrainingConfig
 from training.datasets import Dataset, encode, output_width, tensor_shapes
+from training.errors import ConfigError
 
 Model = Any  # keras.Model; Keras ships no types
 

@@ -28,7 +28,7 @@ class SourceUnavailable(Exception):
 class Source:
     """One place that may have a data set."""
 
-    name: str
+    name: str  # goes into the contract: it names no path of this machine
     fetch: Callable[[], Arrays]  # raises SourceUnavailable
 
 

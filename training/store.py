@@ -20,7 +20,8 @@ from pathlib import Path
 _VERSION = re.compile(r"[0-9]+")
 _LEFTOVERS = (".staging-*", ".removed-*")
 
-# The steps of publish(), in order, as on_step hears of them.
+# The steps of publish(), in order, as on_step hears of them; WAITING comes first if somebody else holds the lock.
+WAITING = "waiting"
 PUBLISH_STEPS = ("locked", "staged", "written", "verified", "synced", "numbered", "renamed", "published")
 
 
@@ -52,7 +53,7 @@ def publish(
         verify: raises if the folder it is given must not be published.
         on_step: called after each of PUBLISH_STEPS.
     """
-    with _locked(model):
+    with _locked(model, on_step):
         on_step("locked")
         staging = model / f".staging-{uuid.uuid4().hex}"
         staging.mkdir()
@@ -77,7 +78,7 @@ def publish(
 
 def remove(model: Path, numbers: set[int]) -> None:
     """Remove versions, oldest first; each is gone in one step, whatever happens after."""
-    with _locked(model):
+    with _locked(model, _ignore):
         present = versions(model)
         _remember(model, max([_last_number(model), *present]))
         for number in sorted(numbers & present.keys()):
@@ -88,12 +89,16 @@ def remove(model: Path, numbers: set[int]) -> None:
 
 
 @contextmanager
-def _locked(model: Path) -> Iterator[None]:
+def _locked(model: Path, on_step: Callable[[str], object]) -> Iterator[None]:
     """One publisher or remover at a time; others wait. What dead ones left behind is cleared away."""
     model.mkdir(parents=True, exist_ok=True)
     _sync(model.parent)
     with (model / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            on_step(WAITING)
+            fcntl.flock(lock, fcntl.LOCK_EX)
         # We hold the lock, so whoever made these is dead.
         for leftover in (path for pattern in _LEFTOVERS for path in model.glob(pattern)):
             shutil.rmtree(leftover)

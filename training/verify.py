@@ -54,10 +54,15 @@ def loaded(version: Path) -> Iterator[Any]:
             raise BadArtefact(f"{version}: cannot be loaded: {error}") from error
 
         def run(signature: str, tensors: Tensors) -> Tensors:
+            if signature not in meta_graph.signature_def:
+                raise BadArtefact(f"{version}: has no signature {signature}")
             definition = meta_graph.signature_def[signature]
             fetches = {name: info.name for name, info in definition.outputs.items()}
             feeds = {definition.inputs[name].name: tensor for name, tensor in tensors.items()}
-            answers: Tensors = session.run(fetches, feeds)
+            try:
+                answers: Tensors = session.run(fetches, feeds)
+            except tf.errors.OpError as error:
+                raise BadArtefact(f"{version}: {signature} fails: {error.message}") from error
             return answers
 
         yield run
