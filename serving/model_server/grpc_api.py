@@ -1,0 +1,116 @@
+"""The gRPC door: PredictionService and ModelService. Translates calls and statuses, decides nothing."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import grpc
+from tensorflow_serving.apis import (
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    model_management_pb2,
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+)
+
+from serving.model_server.model_status import check_metadata_fields, metadata_response, status_response
+from serving.model_server.predict import run_predict
+from serving.model_server.server_core import ServerCore
+from serving.model_server.state_monitor import WaitCancelled
+from serving.model_server.status import Code, StatusError, invalid_argument
+
+# tensorflow_serving/model_servers/grpc_status_util.cc
+_MESSAGE_LIMIT = 1024
+
+_GRPC_CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+_Reply = TypeVar("_Reply")
+
+
+def _answer(context: grpc.ServicerContext, call: Callable[[], _Reply]) -> _Reply:
+    """Make the call; a StatusError becomes the status of the rpc."""
+    try:
+        return call()
+    except StatusError as error:
+        message = error.message
+        if len(message) > _MESSAGE_LIMIT:
+            message = message[:_MESSAGE_LIMIT] + "...TRUNCATED"
+        context.abort(_GRPC_CODES[error.code], message)
+        raise AssertionError("abort returned") from error
+
+
+def _need_model_spec(request: Any) -> None:
+    if not request.HasField("model_spec"):
+        raise invalid_argument("Missing ModelSpec")
+
+
+class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):  # type: ignore[misc]
+    """Inference, and what a model's signatures are."""
+
+    def __init__(self, core: ServerCore, *, as_content: bool) -> None:
+        self._core = core
+        self._as_content = as_content
+
+    def Predict(  # noqa: N802
+        self, request: predict_pb2.PredictRequest, context: grpc.ServicerContext
+    ) -> predict_pb2.PredictResponse:
+        """Run a signature on tensors."""
+
+        def call() -> predict_pb2.PredictResponse:
+            _need_model_spec(request)
+            with self._core.handle(request.model_spec) as servable:
+                return run_predict(servable, request, context.time_remaining(), as_content=self._as_content)
+
+        return _answer(context, call)
+
+    def GetModelMetadata(  # noqa: N802
+        self, request: get_model_metadata_pb2.GetModelMetadataRequest, context: grpc.ServicerContext
+    ) -> get_model_metadata_pb2.GetModelMetadataResponse:
+        """All signatures of a model."""
+
+        def call() -> get_model_metadata_pb2.GetModelMetadataResponse:
+            _need_model_spec(request)
+            check_metadata_fields(request.metadata_field)
+            with self._core.handle(request.model_spec) as servable:
+                return metadata_response(servable)
+
+        return _answer(context, call)
+
+
+class ModelService(model_service_pb2_grpc.ModelServiceServicer):  # type: ignore[misc]
+    """The state of models, and their configuration."""
+
+    def __init__(self, core: ServerCore) -> None:
+        self._core = core
+
+    def GetModelStatus(  # noqa: N802
+        self, request: get_model_status_pb2.GetModelStatusRequest, context: grpc.ServicerContext
+    ) -> get_model_status_pb2.GetModelStatusResponse:
+        """The state of a model's versions."""
+
+        def call() -> get_model_status_pb2.GetModelStatusResponse:
+            _need_model_spec(request)
+            return status_response(request.model_spec, self._core.monitor.versions(request.model_spec.name))
+
+        return _answer(context, call)
+
+    def HandleReloadConfigRequest(  # noqa: N802
+        self, request: model_management_pb2.ReloadConfigRequest, context: grpc.ServicerContext
+    ) -> model_management_pb2.ReloadConfigResponse:
+        """Serve another configuration."""
+
+        def call() -> model_management_pb2.ReloadConfigResponse:
+            if request.config.WhichOneof("config") != "model_config_list":
+                raise invalid_argument(
+                    "ServerModelConfig type not supported by HandleReloadConfigRequest. Only ModelConfigList is "
+                    "currently supported"
+                )
+            try:
+                self._core.reload(request.config)
+            except WaitCancelled as error:
+                raise StatusError(Code.CANCELLED, "The server is shutting down") from error
+            response = model_management_pb2.ReloadConfigResponse()
+            response.status.error_code = Code.OK
+            return response
+
+        return _answer(context, call)

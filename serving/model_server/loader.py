@@ -1,0 +1,102 @@
+"""Loader: how one version becomes a servable and ceases to be one. What it loads is a SavedModel in a directory.
+
+The TF1 loader is used because it takes every SavedModel that TensorFlow Serving takes; `tf.saved_model.load` does not
+(reference-typed variables, graphs whose static shapes disagree).
+"""
+
+import contextlib
+import gc
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from google.protobuf.message import DecodeError
+from tensorflow import Graph, errors
+from tensorflow.compat import v1
+
+from serving.model_server.servable import Servable, ServableId
+from serving.model_server.session_runner import SessionRunner
+from serving.model_server.status import Code, StatusError
+
+_logger = logging.getLogger(__name__)
+
+
+class Loader(Protocol):
+    """Loads one version. Asked again after a failure."""
+
+    def load(self) -> Servable:
+        """Load, and warm up.
+
+        Raises:
+            StatusError: why this version cannot be served.
+        """
+        ...
+
+    def unload(self, servable: Servable) -> None:
+        """Give back what `load` took. No request is in flight."""
+        ...
+
+
+@dataclass(frozen=True)
+class SavedModelLoader:
+    """Loads a SavedModel into a session of its own."""
+
+    id: ServableId
+    path: Path
+    tags: Sequence[str]
+    session_config: Any  # tensorflow.ConfigProto
+    warm_up: Callable[[Servable, Path], None]
+
+    def load(self) -> Servable:
+        """Load the SavedModel and replay its warm-up requests. See `Loader`."""
+        _logger.info("Reading SavedModel from: %s", self.path)
+        session, signatures = _load_graph(self.path, self.tags, self.session_config)
+        servable = Servable(self.id, signatures, SessionRunner(session))
+        try:
+            self.warm_up(servable, self.path)
+        except StatusError:
+            self.unload(servable)
+            raise
+        return servable
+
+    def unload(self, servable: Servable) -> None:
+        """Close the session; collect the graph at once, for it is full of reference cycles."""
+        servable.runner.close()
+        gc.collect()
+
+
+def _load_graph(path: Path, tags: Sequence[str], config: Any) -> tuple[Any, dict[str, Any]]:
+    """Load into a new session; errors as the C++ loader words them (tensorflow/cc/saved_model/reader.cc)."""
+    if not any((path / name).exists() for name in ("saved_model.pb", "saved_model.pbtxt")):
+        raise StatusError(
+            Code.NOT_FOUND,
+            f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {path}. Check that the "
+            "directory exists and that you have the right permissions for accessing it.",
+        )
+    graph = Graph()
+    with graph.as_default():
+        session = v1.Session(graph=graph, config=config)
+        with contextlib.ExitStack() as on_failure:
+            on_failure.callback(session.close)
+            meta_graph = _load_into(session, path, tags)
+            on_failure.pop_all()
+    return session, dict(meta_graph.signature_def)
+
+
+def _load_into(session: Any, path: Path, tags: Sequence[str]) -> Any:
+    try:
+        return v1.saved_model.load(session, list(tags), str(path))
+    except errors.OpError as error:
+        raise StatusError(Code(error.error_code), error.message) from error
+    except RuntimeError as error:
+        raise StatusError(
+            Code.NOT_FOUND,
+            f"Could not find meta graph def matching supplied tags: {{ {' '.join(tags)} }}. To inspect available "
+            "tag-sets in the SavedModel, please use the SavedModel CLI: `saved_model_cli`",
+        ) from error
+    except (OSError, DecodeError) as error:
+        raise StatusError(Code.DATA_LOSS, f"Can't parse {path / 'saved_model.pb'} as binary proto") from error
+    except (ValueError, KeyError, TypeError) as error:  # a graph that import_graph_def refuses
+        raise StatusError(Code.INVALID_ARGUMENT, str(error)) from error

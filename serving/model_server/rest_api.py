@@ -1,0 +1,207 @@
+"""The REST door: routes, headers and status codes, as a WSGI application. Translates, decides nothing.
+
+After http_server.cc, http_rest_api_handler.cc and http_rest_api_util.cc.
+"""
+
+import gzip
+import io
+import re
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from tensorflow_serving.apis import model_pb2
+
+from serving.model_server.json_reply import Output, predict_document
+from serving.model_server.json_request import TensorInfos, parse_predict_request
+from serving.model_server.json_writer import error_document
+from serving.model_server.model_json import metadata_document, status_document
+from serving.model_server.model_status import metadata_response, status_response
+from serving.model_server.predict import predict
+from serving.model_server.servable import DEFAULT_SIGNATURE, Servable
+from serving.model_server.server_core import ServerCore
+from serving.model_server.status import Code, StatusError, invalid_argument
+
+_API = re.compile(r"(?i:/v1/.*)")
+_INFERENCE = re.compile(
+    r"(?i:/v1/models/([^/:]+)(?:(?:/versions/(\d+))|(?:/labels/([^/:]+)))?:(classify|regress|predict))", re.ASCII
+)
+_MODEL = re.compile(
+    r"(?i:/v1/models(?:/([^/:]+))?(?:(?:/versions/(\d+))|(?:/labels/([^/:]+)))?(?:/(metadata))?)", re.ASCII
+)
+_INT64_MAX = 2**63 - 1
+# net_http's bound on inflated bodies (EvHTTPRequest: kMaxUncompressedBytes)
+_MAX_INFLATED_BYTES = 100 * 1024 * 1024
+
+_HTTP_STATUS = {
+    Code.OK: 200,
+    Code.CANCELLED: 499,
+    Code.INVALID_ARGUMENT: 400,
+    Code.DEADLINE_EXCEEDED: 504,
+    Code.NOT_FOUND: 404,
+    Code.ALREADY_EXISTS: 409,
+    Code.PERMISSION_DENIED: 403,
+    Code.RESOURCE_EXHAUSTED: 429,
+    Code.FAILED_PRECONDITION: 400,
+    Code.ABORTED: 409,
+    Code.OUT_OF_RANGE: 400,
+    Code.UNIMPLEMENTED: 501,
+    Code.UNAVAILABLE: 503,
+    Code.UNAUTHENTICATED: 401,
+}
+_CORS_HEADERS = [
+    ("Access-Control-Allow-Origin", "*"),
+    ("Access-Control-Allow-Methods", "POST, GET"),
+    ("Access-Control-Allow-Headers", "Content-Type"),
+]
+_JSON = [("Content-Type", "application/json")]
+
+StartResponse = Callable[[str, list[tuple[str, str]]], Any]
+
+
+@dataclass(frozen=True)
+class _Reply:
+    code: Code
+    body: bytes
+    headers: list[tuple[str, str]]
+
+
+class _UnwritableError(Exception):
+    """A failure that TensorFlow Serving reports with an empty body: it leaves before the error is written."""
+
+
+class RestApi:
+    """The application that waitress serves."""
+
+    def __init__(self, core: ServerCore, *, timeout_s: float | None, enable_cors: bool) -> None:
+        """`timeout_s`: how long a graph may run for one call."""
+        self._core = core
+        self._timeout_s = timeout_s
+        self._cors_headers = _CORS_HEADERS if enable_cors else []
+        self._verbs = {"predict": self._predict}
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        target = environ["REQUEST_URI"]
+        if not _API.fullmatch(target):
+            return _not_found(start_response)
+        reply = self._reply(environ, environ["REQUEST_METHOD"], target)
+        status = _HTTP_STATUS.get(reply.code, 500)
+        headers = [*reply.headers, *self._cors_headers, ("Content-Length", str(len(reply.body)))]
+        start_response(f"{status} {_reason(status)}", headers)
+        return [reply.body]
+
+    def _reply(self, environ: dict[str, Any], method: str, target: str) -> _Reply:
+        body = _read_body(environ)
+        if method == "OPTIONS":  # a CORS preflight, answered whether or not CORS is on
+            is_browser = re.search("https?://", environ.get("HTTP_ORIGIN", ""))
+            return _Reply(Code.OK if is_browser else Code.FAILED_PRECONDITION, b"", [])
+        try:
+            return _Reply(Code.OK, self._answer(method, target, body), _JSON)
+        except StatusError as error:
+            return _Reply(error.code, error_document(error.message), _JSON)
+        except _UnwritableError:
+            return _Reply(Code.INVALID_ARGUMENT, b"", _JSON)
+
+    def _answer(self, method: str, target: str, body: bytes) -> bytes:
+        if method == "POST" and (match := _INFERENCE.fullmatch(target)):
+            spec = _model_spec(*match.group(1, 2, 3))
+            if verb := self._verbs.get(match[4]):  # the pattern takes :PREDICT, but nobody answers it
+                return verb(spec, body)
+        if method == "GET" and (match := _MODEL.fullmatch(target)):
+            spec = _model_spec(*match.group(1, 2, 3))
+            return self._metadata(spec) if match[4] == "metadata" else self._status(spec)
+        raise invalid_argument(f"Malformed request: {method} {target}")
+
+    def _predict(self, spec: model_pb2.ModelSpec, body: bytes) -> bytes:
+        request = parse_predict_request(body, lambda signature: self._inputs_of(spec, signature))
+        with self._core.handle(spec) as servable:
+            prediction = predict(
+                servable,
+                request.signature_name,
+                request.inputs,
+                read=lambda array: array,
+                timeout_s=self._timeout_s,
+            )
+        outputs = {name: Output(array, dtype) for name, (array, dtype) in prediction.outputs.items()}
+        return predict_document(outputs, request.format)
+
+    def _inputs_of(self, spec: model_pb2.ModelSpec, signature: str) -> TensorInfos:
+        with self._core.handle(spec) as servable:
+            return _signature(servable, signature or DEFAULT_SIGNATURE).inputs  # type: ignore[no-any-return]
+
+    def _status(self, spec: model_pb2.ModelSpec) -> bytes:
+        _need_name(spec)
+        return status_document(status_response(spec, self._core.monitor.versions(spec.name)))
+
+    def _metadata(self, spec: model_pb2.ModelSpec) -> bytes:
+        _need_name(spec)
+        with self._core.handle(spec) as servable:
+            return metadata_document(metadata_response(servable))
+
+
+def _signature(servable: Servable, name: str) -> Any:
+    try:
+        return servable.signatures[name]
+    except KeyError:
+        raise invalid_argument(f'Serving signature name: "{name}" not found in signature def') from None
+
+
+def _need_name(spec: model_pb2.ModelSpec) -> None:
+    if not spec.name:
+        raise invalid_argument("Missing model name in request.")
+
+
+def _model_spec(name: str | None, version: str | None, label: str | None) -> model_pb2.ModelSpec:
+    """The model that a path names."""
+    spec = model_pb2.ModelSpec(name=_decoded(name or ""))
+    if version is not None:
+        if int(version) > _INT64_MAX:
+            raise _UnwritableError
+        spec.version.value = int(version)
+    if label is not None:
+        spec.version_label = _decoded(label)
+    return spec
+
+
+def _decoded(text: str) -> str:
+    """Undo percent encoding; `+` stays `+`."""
+    return unquote_to_bytes(text.encode("latin-1")).decode("utf-8", "replace")
+
+
+def _read_body(environ: dict[str, Any]) -> bytes:
+    """The body, inflated if it is gzip; one that cannot be inflated counts as empty."""
+    body: bytes = environ["wsgi.input"].read()
+    if "gzip" not in environ.get("HTTP_CONTENT_ENCODING", ""):
+        return body
+    try:
+        return _inflate(body)
+    except (OSError, EOFError, zlib.error):
+        return b""
+
+
+def _inflate(body: bytes) -> bytes:
+    """Inflate at most 100 MiB.
+
+    Raises:
+        OSError: there is more, or it is no gzip.
+    """
+    with gzip.GzipFile(fileobj=io.BytesIO(body)) as file:
+        inflated = file.read(_MAX_INFLATED_BYTES + 1)
+    if len(inflated) > _MAX_INFLATED_BYTES:
+        raise OSError(f"the body inflates to more than {_MAX_INFLATED_BYTES} bytes")
+    return inflated
+
+
+def _not_found(start_response: StartResponse) -> Iterable[bytes]:
+    """What libevent says to a path that nobody handles."""
+    body = b"<html><head><title>404 Not Found</title></head><body><h1>Not Found</h1></body></html>\n"
+    start_response("404 Not Found", [("Content-Type", "text/html"), ("Content-Length", str(len(body)))])
+    return [body]
+
+
+def _reason(status: int) -> str:
+    return "Client Closed Request" if status == 499 else HTTPStatus(status).phrase

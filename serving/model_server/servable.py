@@ -1,0 +1,48 @@
+"""A loaded model version: its signatures, and a way to run its graph. Knows arrays and tensor names, no protocol.
+
+The engine behind it is a `Runner`: a TensorFlow session here, a TFLite interpreter or a batching queue elsewhere.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from serving.model_server.tensors import Array
+
+DEFAULT_SIGNATURE = "serving_default"  # tensorflow/cc/saved_model/signature_constants.h
+
+
+@dataclass(frozen=True, order=True)
+class ServableId:
+    """One version of one model."""
+
+    name: str
+    version: int
+
+    def __str__(self) -> str:
+        return f"{{name: {self.name} version: {self.version}}}"
+
+
+class Runner(Protocol):
+    """Runs a part of a graph."""
+
+    def run(self, feeds: Mapping[str, Array], fetches: Sequence[str], timeout_s: float | None) -> list[Array]:
+        """Feed arrays by tensor name, fetch tensors by name.
+
+        Raises:
+            StatusError: what the graph, or the queue in front of it, says against it.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back what the model holds. Nobody runs it any more."""
+        ...
+
+
+@dataclass(frozen=True)
+class Servable:
+    """What requests are served from."""
+
+    id: ServableId
+    signatures: Mapping[str, Any]  # signature name -> tensorflow.SignatureDef
+    runner: Runner

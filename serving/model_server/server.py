@@ -1,0 +1,190 @@
+"""The composition root: flags → core → doors. Ports open only when every model of the first configuration is available.
+
+After tensorflow_serving/model_servers/server.cc.
+"""
+
+import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
+from tensorflow_serving.config import model_server_config_pb2
+
+from serving.model_server import warmup
+from serving.model_server.flags import Flags
+from serving.model_server.grpc_api import ModelService, PredictionService
+from serving.model_server.loader import SavedModelLoader
+from serving.model_server.manager import ManagerOptions
+from serving.model_server.model_config import read_text_proto, single_model_config
+from serving.model_server.rest_api import RestApi
+from serving.model_server.rest_server import RestServer
+from serving.model_server.servable import Servable, ServableId
+from serving.model_server.server_core import ServerCore, ServerCoreOptions
+from serving.model_server.session_config import session_config
+from serving.model_server.state_monitor import WaitCancelled
+from serving.model_server.status import StatusError, invalid_argument
+
+_logger = logging.getLogger(__name__)
+
+_MAX_MESSAGE_BYTES = 2**31 - 1
+
+
+class Server:
+    """A model server with its doors."""
+
+    def __init__(self, flags: Flags, stop: threading.Event) -> None:
+        """Check the flags; raises StatusError on those that contradict each other.
+
+        `stop`: once set, a start that waits for models gives up, and the configuration file is read no more.
+        """
+        _check(flags)
+        self._flags = flags
+        self._sessions = session_config(flags)
+        self._core = ServerCore(self._loader, _core_options(flags), stop)
+        self._grpc: grpc.Server | None = None
+        self._rest: RestServer | None = None
+        self._config_poll: threading.Thread | None = None
+        self._stop = stop
+
+    def start(self) -> None:
+        """Load the models, then open the ports.
+
+        Raises:
+            StatusError: a model did not become available, or a port could not be opened.
+            WaitCancelled: the stop event was set meanwhile.
+        """
+        self._core.reload(_model_server_config(self._flags))
+        self._start_config_poll()
+        self._start_grpc()
+        self._start_rest()
+
+    @property
+    def rest_port(self) -> int | None:
+        """The REST port, if one is open."""
+        return self._rest.port if self._rest else None
+
+    def stop(self) -> None:
+        """Take no new requests, answer those in flight within the grace period, then let go."""
+        self._stop.set()
+        grace_s = float(self._flags.drain_timeout_seconds)
+        stopped = self._grpc.stop(grace_s) if self._grpc else None
+        if self._rest:
+            self._rest.stop(grace_s)
+        if stopped:
+            stopped.wait()
+        self._core.stop()
+
+    def _loader(self, servable: ServableId, path: Path) -> SavedModelLoader:
+        return SavedModelLoader(servable, path, self._flags.saved_model_tags.split(","), self._sessions, self._warm_up)
+
+    def _warm_up(self, servable: Servable, path: Path) -> None:
+        if self._flags.enable_model_warmup:
+            warmup.warm_up(servable, path, max(1, self._flags.num_request_iterations_for_warmup))
+
+    def _start_grpc(self) -> None:
+        flags = self._flags
+        self._grpc = grpc.server(
+            ThreadPoolExecutor(flags.grpc_max_threads, "grpc"),
+            options=[
+                ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
+                ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
+                ("grpc.so_reuseport", 0),
+                *_channel_arguments(flags.grpc_channel_arguments),
+            ],
+        )
+        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
+            PredictionService(self._core, as_content=flags.enable_serialization_as_tensor_content), self._grpc
+        )
+        model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(self._core), self._grpc)
+        addresses = [f"0.0.0.0:{flags.port}"] if flags.port else []
+        addresses += [f"unix:{flags.grpc_socket_path}"] if flags.grpc_socket_path else []
+        try:
+            for address in addresses:
+                self._grpc.add_insecure_port(address)
+        except RuntimeError as error:
+            raise invalid_argument("Failed to BuildAndStart gRPC server") from error
+        self._grpc.start()
+        for address in addresses:
+            place = address.replace("unix:", "UNIX socket ")
+            _logger.info("Running gRPC ModelServer at %s ...", place)
+
+    def _start_rest(self) -> None:
+        flags = self._flags
+        if not flags.rest_api_port:
+            return
+        if flags.rest_api_port == flags.port:
+            _logger.error(
+                "server_options.http_port cannot be same as grpc_port. Please use a different port for HTTP/REST "
+                "API. Skipped exporting HTTP/REST API."
+            )
+            return
+        timeout_s = flags.rest_api_timeout_in_ms / 1000 if flags.rest_api_timeout_in_ms > 0 else None
+        application = RestApi(self._core, timeout_s=timeout_s, enable_cors=flags.rest_api_enable_cors_support)
+        try:
+            self._rest = RestServer(application, flags.rest_api_port, flags.rest_api_num_threads)
+        except OSError as error:
+            _logger.error("Failed to start HTTP Server at localhost:%d: %s", flags.rest_api_port, error)  # noqa: TRY400
+            return
+        _logger.info("Exporting HTTP/REST API at:localhost:%d ...", flags.rest_api_port)
+
+    def _start_config_poll(self) -> None:
+        if self._flags.model_config_file and self._flags.model_config_file_poll_wait_seconds > 0:
+            self._config_poll = threading.Thread(target=self._poll_config, name="config-poll", daemon=True)
+            self._config_poll.start()
+
+    def _poll_config(self) -> None:
+        while not self._stop.wait(self._flags.model_config_file_poll_wait_seconds):
+            try:
+                self._core.reload(_model_server_config(self._flags))
+            except StatusError as error:
+                _logger.error("PollFilesystemAndReloadConfig failed to ReloadConfig: %s", error.message)  # noqa: TRY400
+            except WaitCancelled:
+                return
+
+
+def _check(flags: Flags) -> None:
+    """The contradictions that Server::BuildAndStart refuses."""
+    if not flags.port and not flags.grpc_socket_path:
+        raise invalid_argument(
+            "At least one of server_options.grpc_port or server_options.grpc_socket_path must be set."
+        )
+    if flags.use_alts_credentials and flags.ssl_config_file:
+        raise invalid_argument("Either use_alts_credentials must be false or ssl_config_file must be empty.")
+    if not flags.model_base_path and not flags.model_config_file:
+        raise invalid_argument("Both server_options.model_base_path and server_options.model_config_file are empty!")
+    if flags.batching_parameters_file and not flags.enable_batching:
+        raise invalid_argument(
+            "server_options.batching_parameters_file is set without setting server_options.enable_batching to true."
+        )
+
+
+def _core_options(flags: Flags) -> ServerCoreOptions:
+    return ServerCoreOptions(
+        manager=ManagerOptions(
+            num_load_threads=flags.num_load_threads,
+            num_unload_threads=flags.num_unload_threads,
+            max_num_load_retries=flags.max_num_load_retries,
+            load_retry_interval_s=flags.load_retry_interval_micros / 1e6,
+        ),
+        file_system_poll_wait_s=flags.file_system_poll_wait_seconds,
+        allow_version_labels_for_unavailable_models=flags.allow_version_labels_for_unavailable_models,
+    )
+
+
+def _model_server_config(flags: Flags) -> model_server_config_pb2.ModelServerConfig:
+    if not flags.model_config_file:
+        return single_model_config(flags.model_name, flags.model_base_path)
+    config = model_server_config_pb2.ModelServerConfig()
+    read_text_proto(flags.model_config_file, config)
+    return config
+
+
+def _channel_arguments(text: str) -> list[tuple[str, int | str]]:
+    """`k=v,k=v`; numbers where they are numbers."""
+    arguments: list[tuple[str, int | str]] = []
+    for item in filter(None, text.split(",")):
+        key, _, value = item.partition("=")
+        arguments.append((key, int(value) if value.lstrip("-").isdigit() else value))
+    return arguments
