@@ -198,3 +198,13 @@ def _faults_as_codes(context: grpc.ServicerContext) -> Iterator[None]:
         context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
     except ModelServerFault as error:
         context.abort(grpc.StatusCode.INTERNAL, str(error))
+
+
+class Clock:
+    """Time that moves only when told to; seconds."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now

@@ -96,7 +96,7 @@ def _wrong_pixel(spec: ImageInput, value: Any) -> str | None:
     """What kind of wrong pixel this is, or None if it is a right one."""
     if type(value) not in (int, float):
         return kind_of(value)
-    if value != value:  # NaN; math.isnan fails on an integer beyond 1e308
+    if type(value) is float and math.isnan(value):  # which fails on an integer beyond 1e308
         return "not a number"
     if value > spec.maximum:
         return "a larger number"

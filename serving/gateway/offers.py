@@ -220,8 +220,10 @@ def _reason(snapshot: Snapshot, version: int | None) -> str:
 class Offers:
     """The offers of all configured models; an OfferBook."""
 
-    def __init__(self, models: tuple[str, ...], server: ModelServer) -> None:
-        self.watches = {model: ModelWatch(model, server) for model in models}
+    def __init__(
+        self, models: tuple[str, ...], server: ModelServer, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.watches = {model: ModelWatch(model, server, clock) for model in models}
 
     def find(self, model: str, version: int | None, timeout_s: float) -> Offer:
         """The offer, or UnknownModel, ModelNotReady, ModelServerUnreachable."""

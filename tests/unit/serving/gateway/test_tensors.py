@@ -74,7 +74,7 @@ def test_one_value_stands_for_all_of_a_constant_tensor():
     ids=["no dtype", "unknown dtype", "too few values", "bytes of no float"],
 )
 def test_a_message_that_is_no_tensor_is_a_value_error(tensor):
-    with pytest.raises(ValueError, match="expected a dtype|reshape|buffer size"):
+    with pytest.raises(ValueError, match=r"expected a dtype|reshape|buffer size"):
         decode(tensor)
 
 

@@ -1,0 +1,82 @@
+import json
+
+import pytest
+from flask import Request
+from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+from werkzeug.test import EnvironBuilder
+
+from serving.errors import InvalidInput
+from serving.gateway.bodies import read_body
+
+
+def read(body: bytes, content_type: str | None = "application/json", **headers: str) -> dict[str, object]:
+    environ = EnvironBuilder(method="POST", data=body, content_type=content_type, headers=headers).get_environ()
+    return read_body(Request(environ))
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8", "Application/JSON"])
+def test_reads_json(content_type):
+    assert read(b'{"instances": [1], "top_k": 2}', content_type) == {"instances": [1], "top_k": 2}
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"", "the body is empty"),
+        (b"{", "line 1 column"),
+        (b'{"instances":\n  [1, 2,]}', "trailing comma is not allowed, at line 2 column"),
+        (b'{"instances": [NaN]}', "at line 1 column 16"),
+        (b'{"instances": [Infinity]}', "at line 1 column 16"),
+        (b'{"instances": [1e999]}', "number is infinity"),
+        (b"{'instances': []}", "at line 1 column 2"),
+        (b'{"instances": []} []', "unexpected content after document"),
+        (b"[" * 5000 + b"]" * 5000, "depth limit"),
+        (b'{"instances": ["\xff"]}', "UTF-8"),
+        (b"instances=1", "at line 1 column 1"),
+    ],
+)
+def test_what_is_no_json_is_refused_with_the_place(body, words):
+    with pytest.raises(BadRequest) as caught:
+        read(body)
+
+    assert words in str(caught.value.description)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "words"),
+    [
+        (None, "got no Content-Type; send Content-Type: application/json"),
+        ("application/x-www-form-urlencoded", "got another Content-Type; send Content-Type: application/json"),
+        ("text/plain", "got another Content-Type"),
+    ],
+)
+def test_another_type_is_refused_and_told_what_to_send(content_type, words):
+    with pytest.raises(UnsupportedMediaType) as caught:
+        read(b'{"instances": [1]}', content_type)
+
+    assert words in str(caught.value.description)
+
+
+def test_a_compressed_body_is_refused():
+    with pytest.raises(UnsupportedMediaType, match="send the body as it is"):
+        read(b'{"instances": [1]}', **{"Content-Encoding": "gzip"})
+
+
+@pytest.mark.parametrize(
+    ("document", "pointer", "detail"),
+    [
+        ([], "", "expected an object with instances, got an array"),
+        (None, "", "expected an object with instances, got null"),
+        (7, "", "expected an object with instances, got a number"),
+        ({}, "/instances", "expected an array of instances, but the member is missing"),
+        ({"instances": [], "inputs": []}, "/inputs", "unknown member; expected only instances, top_k"),
+        ({"x/y~" * 50: 1}, "/" + ("x/y~" * 16).replace("~", "~0").replace("/", "~1") + "…", "unknown member"),
+    ],
+)
+def test_json_that_is_no_call_is_refused_with_a_pointer(document, pointer, detail):
+    with pytest.raises(InvalidInput) as caught:
+        read(json.dumps(document).encode())
+
+    [violation] = caught.value.violations
+    assert violation.pointer == pointer
+    assert violation.detail.startswith(detail)

@@ -1,0 +1,266 @@
+"""The door in one process, in front of fakes; tests/integration has it on a real port."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from serving.errors import DeadlineExceeded, ModelServerFault, ModelServerUnreachable
+from serving.gateway.http_api import Parts, create_app
+from serving.gateway.metrics import Metrics
+from serving.gateway.offers import Offers
+from serving.gateway.predictor import Predictor
+from serving.gateway.settings import Settings
+from tests.fakes import Clock, FakeModelServer, house_contract, picture_contract
+
+
+@pytest.fixture
+def server():
+    return FakeModelServer(picture_contract(), house_contract())
+
+
+@pytest.fixture
+def parts(server):
+    settings = Settings(models=("pictures", "houses"), max_body_bytes=2048, max_instances=3)
+    offers = Offers(settings.models, server, Clock())
+    return Parts(settings, server, offers, Predictor(offers, server, settings.max_instances), Metrics())
+
+
+@pytest.fixture
+def client(parts):
+    return create_app(parts).test_client()
+
+
+def counted(parts: Parts) -> list[tuple[str, str, str, str]]:
+    """(model, version, verb, code) of each counted request."""
+    pattern = re.compile(r'atelier_requests_total{code="(.*)",model="(.*)",verb="(.*)",version="(.*)"} 1.0')
+    found = (pattern.match(line) for line in parts.metrics.exposition().decode().splitlines())
+    return [(m[2], m[4], m[3], m[1]) for m in found if m]
+
+
+def test_classifies(client):
+    answer = client.post("/v1/models/pictures:classify", json={"instances": [[0, 0, 0, 255, 0, 0]], "top_k": 1})
+
+    assert answer.json == {
+        "model": {"name": "pictures", "version": "1", "digest": "sha256:0"},
+        "predictions": [
+            {
+                "class_name": "left",
+                "class_id": 0,
+                "probability": 1.0,
+                "probabilities": {"left": 1.0, "middle": 0.0, "right": 0.0},
+                "top_k": [{"class_name": "left", "class_id": 0, "probability": 1.0}],
+            }
+        ],
+    }
+
+
+def test_regresses(client):
+    answer = client.post("/v1/models/houses:regress", json={"instances": [{"rooms": 3, "age": 4}, [1, 2]]})
+
+    assert answer.json == {
+        "model": {"name": "houses", "version": "1", "digest": "sha256:0"},
+        "predictions": [{"value": 7.0, "unit": "EUR"}, {"value": 3.0, "unit": "EUR"}],
+    }
+
+
+def test_numbers_have_no_more_digits_than_a_float32_needs(client):
+    answer = client.post("/v1/models/houses:regress", json={"instances": [[0.973, 0]]})
+
+    assert b'"value":0.973,' in answer.data
+
+
+def test_a_version_can_be_named(client, server):
+    server.contracts["houses", 2] = house_contract()
+
+    for path, version in [("houses", "2"), ("houses/versions/1", "1"), ("houses/versions/2", "2")]:
+        answer = client.post(f"/v1/models/{path}:predict", json={"instances": [[3, 4]]})
+        assert answer.json["model"]["version"] == version
+
+
+def test_lists_the_models_with_what_answers_for_each(client, server, parts):
+    server.contracts["houses", 2] = house_contract()
+    server.states["houses", 2] = "LOADING"
+    del server.contracts["pictures", 1]
+    for watch in parts.offers.watches.values():
+        watch.look()
+
+    pictures, houses = client.get("/v1/models").json["models"]
+
+    assert pictures == {
+        "name": "pictures",
+        "task": None,
+        "description": None,
+        "version": None,
+        "reason": "model 'pictures' is not on offer: the model server has no version of it",
+        "versions": [],
+    }
+    assert houses == {
+        "name": "houses",
+        "task": "regression",
+        "description": "What a house costs",
+        "version": "1",
+        "reason": None,
+        "versions": [
+            {"version": "2", "state": "LOADING", "on_offer": False},
+            {"version": "1", "state": "AVAILABLE", "on_offer": True},
+        ],
+    }
+
+
+def test_gives_the_status_as_tensorflow_serving_does(client):
+    expected = {
+        "model_version_status": [
+            {"version": "1", "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
+        ]
+    }
+
+    assert client.get("/v1/models/houses").json == expected
+    assert client.get("/v1/models/houses/versions/1").json == expected
+
+
+def test_the_metadata_is_the_contract_and_a_header_names_its_version(client):
+    for path in ("houses", "houses/versions/1"):
+        answer = client.get(f"/v1/models/{path}/metadata")
+        assert answer.json["provenance"]["data_source"] == "made up"
+        assert answer.headers["X-Model-Version"] == "1"
+
+
+def test_alive_and_ready(client, parts, server):
+    assert client.get("/livez").json == {"alive": True}
+    assert client.get("/readyz").status_code == 503
+
+    for watch in parts.offers.watches.values():
+        watch.look()
+
+    assert client.get("/readyz").status_code == 200
+    assert client.get("/readyz").json["models"]["houses"] == {"version": 1, "reason": None}
+
+
+NOT_FOUND = [
+    ("GET", "/v1/models/cars", "unknown-model"),
+    ("GET", "/v1/models/cars/metadata", "unknown-model"),
+    ("POST", "/v1/models/cars:predict", "unknown-model"),
+    ("POST", "/v1/models/houses/versions/7:predict", "unknown-model"),
+    ("POST", "/v1/models/houses/versions/0:predict", "unknown-model"),
+    ("GET", "/v1/models/houses/versions/0", "unknown-model"),
+    ("GET", "/v1/models/houses/versions/0/metadata", "unknown-model"),
+    ("POST", "/v1/models/houses/versions/-1:predict", "no-such-path"),
+    ("POST", "/v1/models/houses/versions/latest:predict", "no-such-path"),
+    ("POST", f"/v1/models/houses/versions/{'9' * 5000}:predict", "no-such-path"),
+    ("POST", "/v1/models/houses:explain", "no-such-path"),
+    ("POST", "/v1/models/:predict", "no-such-path"),
+    ("GET", "/v1/models/", "no-such-path"),
+    ("GET", "//v1/models", "no-such-path"),
+    ("GET", "/", "no-such-path"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "kind"), NOT_FOUND)
+def test_what_is_not_there_is_404(client, method, path, kind):
+    answer = client.open(path, method=method, json={"instances": [[3, 4]]})
+
+    assert (answer.status_code, answer.json["type"]) == (404, f"urn:atelier:problem:{kind}")
+    assert answer.content_type == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("GET", "/v1/models/houses:predict", "OPTIONS, POST"),
+        ("PUT", "/v1/models/houses/versions/1:predict", "OPTIONS, POST"),
+        ("POST", "/v1/models", "GET, HEAD, OPTIONS"),
+        ("DELETE", "/v1/models/houses", "GET, HEAD, OPTIONS"),
+    ],
+)
+def test_another_method_is_405_with_the_right_ones(client, method, path, allow):
+    answer = client.open(path, method=method)
+
+    assert (answer.status_code, answer.headers["Allow"]) == (405, allow)
+
+
+def test_head_and_options_have_no_body(client):
+    assert client.head("/v1/models").data == b""
+    options = client.options("/v1/models/houses:predict")
+    assert (options.status_code, options.data, options.headers["Allow"]) == (200, b"", "POST, OPTIONS")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "kind"),
+    [
+        (ModelServerUnreachable("away"), 503, "model-server-unreachable"),
+        (DeadlineExceeded("slow"), 504, "deadline-exceeded"),
+        (ModelServerFault("op 7 failed"), 502, "model-server-fault"),
+    ],
+)
+def test_a_fault_of_the_model_server_has_its_status(client, server, error, status, kind):
+    client.post("/v1/models/houses:predict", json={"instances": [[3, 4]]})
+    server.broken = error
+
+    answer = client.post("/v1/models/houses:predict", json={"instances": [[3, 4]]})
+
+    assert (answer.status_code, answer.json["type"]) == (status, f"urn:atelier:problem:{kind}")
+    assert answer.headers.get("Retry-After") == ("1" if status == 503 else None)
+
+
+def test_a_bug_is_500_without_insides_and_is_logged_with_the_request_id(client, server, caplog):
+    client.post("/v1/models/houses:predict", json={"instances": [[3, 4]]})
+    server.broken = ZeroDivisionError("a detail of ours")
+
+    answer = client.post("/v1/models/houses:predict", json={"instances": [[3, 4]]}, headers={"X-Request-Id": "find-me"})
+
+    assert (answer.status_code, answer.json["type"]) == (500, "urn:atelier:problem:internal-error")
+    assert "a detail of ours" not in answer.text
+    assert "request find-me failed" in caplog.text
+
+
+def test_a_body_over_the_limit_is_413(client):
+    answer = client.post("/v1/models/houses:predict", data=b"x" * 2049, content_type="application/json")
+
+    assert (answer.status_code, answer.json["type"]) == (413, "urn:atelier:problem:body-too-large")
+
+
+@pytest.mark.parametrize("asked", ["a", "A-b_c.d:1", "x" * 64])
+def test_a_request_id_is_given_back(client, asked):
+    answer = client.get("/v1/models/cars", headers={"X-Request-Id": asked})
+
+    assert answer.headers["X-Request-Id"] == answer.json["request_id"] == asked
+
+
+@pytest.mark.parametrize("asked", [None, "", "x" * 65, "a b", "<script>", "é"])
+def test_a_request_id_is_made_where_none_will_do(client, asked):
+    headers = {} if asked is None else {"X-Request-Id": asked}
+
+    assert re.fullmatch("[0-9a-f]{32}", client.get("/livez", headers=headers).headers["X-Request-Id"])
+
+
+def test_every_answer_is_counted_by_what_a_client_cannot_invent(client, parts):
+    body = {"instances": [[3, 4]]}
+    client.post("/v1/models/houses:regress", json=body)
+    client.post("/v1/models/houses:classify", json=body)
+    client.post("/v1/models/cars:predict", json=body)
+    client.post("/v1/models/made-up:predict", json=body)
+    client.get("/v1/models/houses")
+    client.get("/nothing-here")
+    client.get("/livez")
+    client.get("/metrics")
+
+    assert sorted(counted(parts)) == [
+        ("", "", "unknown", "404"),
+        ("houses", "", "classify", "400"),
+        ("houses", "", "status", "200"),
+        ("houses", "1", "regress", "200"),
+    ]
+    assert 'atelier_requests_total{code="404",model="unknown",verb="predict",version=""} 2.0' in (
+        client.get("/metrics").text
+    )
+    assert "atelier_requests_in_flight 1.0" in client.get("/metrics").text  # this one
+
+
+def test_the_whole_answer_is_json_that_any_parser_reads(client, server):
+    server.contracts["houses", 1] = house_contract(golden_tolerance=1.0)
+    answer = client.post("/v1/models/houses:regress", json={"instances": [[1e-30, 0], [3.4e38, 0]]})
+
+    values = [prediction["value"] for prediction in json.loads(answer.data)["predictions"]]
+    np.testing.assert_array_equal(np.array([1e-30, 3.4e38], np.float32), np.array(values, np.float32))

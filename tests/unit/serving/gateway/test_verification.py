@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+
+from serving.contract import Golden, to_json
+from serving.errors import DeadlineExceeded, ModelServerFault, ModelServerUnreachable
+from serving.gateway.verification import VersionRefused, verify
+from tests.fakes import FakeModelServer, house_contract, picture_contract
+
+
+def verdict(server: FakeModelServer) -> str:
+    with pytest.raises(VersionRefused) as caught:
+        verify(server, "houses", 1, timeout_s=1)
+    return str(caught.value)
+
+
+def serving(**changes: object) -> FakeModelServer:
+    return FakeModelServer(house_contract(**changes))
+
+
+@pytest.mark.parametrize("contract", [house_contract(), picture_contract()], ids=["houses", "pictures"])
+def test_a_version_whose_goldens_answer_as_recorded_becomes_an_offer(contract):
+    offer = verify(FakeModelServer(contract), contract.name, 1, timeout_s=1)
+
+    assert (offer.contract, offer.version) == (contract, 1)
+
+
+def test_a_golden_that_answers_otherwise_is_refused_and_told():
+    goldens = (Golden([3, 4], {"value": (7.0,)}), Golden([3, 4], {"value": (7.5,)}))
+
+    assert verdict(serving(goldens=goldens)) == "golden 1 answers 0.5 off, more than 0.0001"
+
+
+def test_the_contract_says_how_far_off_a_golden_may_be():
+    goldens = (Golden([3, 4], {"value": (7.5,)}),)
+
+    assert verify(serving(goldens=goldens, golden_tolerance=0.5), "houses", 1, timeout_s=1)
+
+
+def test_a_contract_of_another_model_is_refused():
+    server = FakeModelServer()
+    server.contracts["houses", 1] = house_contract("cottages")
+
+    assert verdict(server) == "its contract is of model 'cottages'"
+
+
+def test_a_contract_without_goldens_is_refused():
+    assert verdict(serving(goldens=())) == "its contract has no goldens to check it by"
+
+
+def test_a_golden_that_breaks_its_own_contract_is_refused():
+    refusal = verdict(serving(goldens=(Golden([3], {"value": (7.0,)}),)))
+
+    assert "a golden instance breaks its own contract: /instances/0: expected 2 numbers" in refusal
+
+
+@pytest.mark.parametrize("answer", [{}, {"price": (7.0,)}, {"value": (7.0, 8.0)}])
+def test_a_golden_without_a_fitting_answer_is_refused(answer):
+    assert "expected 1 recorded values of 'value'" in verdict(serving(goldens=(Golden([3, 4], answer),)))
+
+
+def test_a_version_that_is_gone_is_refused():
+    assert verdict(FakeModelServer()) == "the model server does not answer for it"
+
+
+def test_a_failing_version_is_refused():
+    server = serving()
+    server.broken = ModelServerFault("no signature 'contract'")
+
+    assert verdict(server) == "the model server failed on it: no signature 'contract'"
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        {},
+        {"contract": np.array([b"{}"] * 2, object)},
+        {"contract": np.zeros(1, np.float32)},
+        {"contract": np.array([b"{}"], object)},
+        {"contract": np.array([to_json(house_contract()).encode()[:-1]], object)},
+    ],
+    ids=["none", "two", "numbers", "empty", "cut off"],
+)
+def test_what_is_no_contract_is_refused(outputs):
+    server = FakeModelServer()
+    server.predict = lambda *_: outputs
+
+    assert verdict(server).startswith("its contract cannot be read: ")
+
+
+@pytest.mark.parametrize("error", [ModelServerUnreachable("away"), DeadlineExceeded("slow")])
+def test_an_unreachable_server_is_no_verdict_on_the_version(error):
+    server = serving()
+    server.broken = error
+
+    with pytest.raises(type(error)):
+        verify(server, "houses", 1, timeout_s=1)
