@@ -50,12 +50,12 @@ def train(name: str, config: TrainingConfig, options: TrainOptions) -> int:
     """
     with quiet_tensorflow():
         from training.describe import describe
-        from training.evaluate import evaluate
         from training.export import export
         from training.fit import fit, make_reproducible
-        from training.models import build_model
+        from training.models import build_model, predict
         from training.verify import verify
     from training.datasets import load_dataset
+    from training.evaluate import evaluate
     from training.gate import check_gate
     from training.store import WAITING, publish
 
@@ -67,7 +67,7 @@ def train(name: str, config: TrainingConfig, options: TrainOptions) -> int:
     model = build_model(config, dataset)
     fit(model, dataset, config)
 
-    evaluation = evaluate(model, dataset)
+    evaluation = evaluate(dataset, predict(model, dataset, dataset.test))
     figures = ", ".join(f"{metric} {value:.4f}" for metric, value in evaluation.metrics.items())
     print(f"{name}: {figures} on {evaluation.rows} test rows")
     check_gate(name, evaluation, config.gate)

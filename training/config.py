@@ -82,11 +82,13 @@ PRESETS: Mapping[str, Mapping[str, TrainingConfig]] = MappingProxyType(
     {
         "fashion": {
             "quick": _FASHION_QUICK,
-            "default": dataclasses.replace(_FASHION_QUICK, epochs=30, patience=30, gate=0.88),
+            "default": dataclasses.replace(_FASHION_QUICK, epochs=20, patience=20, gate=0.88),
         },
         "housing": {
             "quick": _HOUSING_QUICK,
-            "default": dataclasses.replace(_HOUSING_QUICK, hidden_units=(512,), epochs=150, patience=150, gate=0.55),
+            "default": dataclasses.replace(
+                _HOUSING_QUICK, hidden_units=(512,), learning_rate=5e-3, epochs=100, patience=100, gate=0.55
+            ),
         },
     }
 )

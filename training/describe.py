@@ -14,8 +14,8 @@ from serving.contract import Evaluation, ModelContract, Provenance
 from training.config import TrainingConfig
 from training.datasets import Dataset
 from training.digest import digest_of, model_weights
-from training.goldens import make_goldens
-from training.models import Model
+from training.goldens import make_goldens, pick_rows
+from training.models import Model, predict
 
 # Largest difference from a golden answer that other hardware may show: four times the worst that TensorFloat-32 (a
 # GPU's matrix products on 10-bit mantissas, TensorFlow's default there) did to any test row when simulated in numpy:
@@ -27,6 +27,7 @@ def describe(
     model: Model, dataset: Dataset, config: TrainingConfig, *, seed: int, evaluation: Evaluation, now: datetime
 ) -> ModelContract:
     """The contract of a model that was just trained and evaluated, digest included."""
+    golden_rows = pick_rows(dataset)
     contract = ModelContract(
         name=dataset.name,
         task=dataset.task,
@@ -34,7 +35,7 @@ def describe(
         digest="",
         input=dataset.input,
         output=dataset.output,
-        goldens=make_goldens(model, dataset),
+        goldens=make_goldens(dataset, golden_rows, predict(model, dataset, golden_rows)),
         golden_tolerance=GOLDEN_TOLERANCE[dataset.task],
         evaluation=evaluation,
         provenance=Provenance(

@@ -21,7 +21,7 @@ from serving.contract import (
 )
 from training.datasets import tensor_shapes
 from training.digest import WEIGHTS_NODE, weight_variables
-from training.models import Model
+from training.models import Model, call_inputs
 from training.warmup import write_warmup
 
 SERVING_SIGNATURE = "serving_default"
@@ -52,8 +52,7 @@ def _serving_signature(model: Model, contract: ModelContract) -> Any:
     }
 
     def serve(tensors: dict[str, Any]) -> dict[str, Any]:
-        inputs = next(iter(tensors.values())) if len(tensors) == 1 else tensors
-        return {contract.output.tensor: model(inputs, training=False)}
+        return {contract.output.tensor: model(call_inputs(tensors), training=False)}
 
     return tf.function(serve, input_signature=[specs])
 

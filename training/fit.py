@@ -10,7 +10,7 @@ import tensorflow as tf
 from training.config import TrainingConfig
 from training.datasets import Dataset, Rows, encode
 from training.errors import TrainingDiverged
-from training.models import Model
+from training.models import Model, call_inputs
 from training.progress import ProgressBar
 
 _LOSS = {"classification": "sparse_categorical_crossentropy", "regression": "mean_squared_error"}
@@ -49,14 +49,8 @@ def fit(model: Model, dataset: Dataset, config: TrainingConfig) -> Mapping[str, 
     return dict(history)
 
 
-def model_inputs(dataset: Dataset, rows: Rows) -> Any:
-    """The rows' tensors as Keras wants them: the array itself where there is but one."""
-    tensors = encode(dataset.input, rows.instances)
-    return next(iter(tensors.values())) if len(tensors) == 1 else tensors
-
-
 def _tensors(dataset: Dataset, rows: Rows) -> tuple[Any, Any]:
-    return model_inputs(dataset, rows), rows.targets
+    return call_inputs(encode(dataset.input, rows.instances)), rows.targets
 
 
 def _optimizer(config: TrainingConfig, steps: int) -> Any:

@@ -6,30 +6,30 @@ import numpy as np
 import numpy.typing as npt
 
 from serving.contract import FeatureInput, Golden, ImageInput
-from training.datasets import Dataset, encode, plain
-from training.models import Model
+from training.datasets import Dataset, Rows, plain
 
 _COUNT = 8
 
 
-def make_goldens(model: Model, dataset: Dataset) -> tuple[Golden, ...]:
-    """Eight test rows, spread over what the model can be asked, and its answers to them."""
-    rows = dataset.test.take(pick_rows(dataset))
-    tensors = encode(dataset.input, rows.instances)
-    answers = np.asarray(model(next(iter(tensors.values())) if len(tensors) == 1 else tensors, training=False))
+def make_goldens(dataset: Dataset, rows: Rows, answers: npt.NDArray[np.float32]) -> tuple[Golden, ...]:
+    """Rows as a client would send them, and the model's answers to them: (n, output width)."""
     return tuple(
         Golden(to_json_instance(dataset.input, instance), {dataset.output.tensor: tuple(plain(v) for v in answer)})
         for instance, answer in zip(rows.instances, answers, strict=True)
     )
 
 
-def pick_rows(dataset: Dataset) -> npt.NDArray[np.intp]:
-    """Classification: the first test rows of eight classes. Regression: rows from the lowest target to the highest."""
+def pick_rows(dataset: Dataset) -> Rows:
+    """Eight test rows, spread over what the model can be asked.
+
+    Classification: the first test rows of eight classes. Regression: rows from the lowest target to the highest.
+    """
     targets = dataset.test.targets
     if dataset.task == "classification":
-        return np.sort(np.unique(targets, return_index=True)[1])[:_COUNT]
+        firsts = np.unique(targets, return_index=True)[1]
+        return dataset.test.take(np.sort(firsts)[:_COUNT])
     ranks = np.linspace(0, len(targets) - 1, _COUNT).astype(np.intp)
-    return np.argsort(targets, kind="stable")[ranks].astype(np.intp)
+    return dataset.test.take(np.argsort(targets, kind="stable")[ranks])
 
 
 def to_json_instance(spec: ImageInput | FeatureInput, instance: npt.NDArray[Any]) -> Any:

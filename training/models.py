@@ -8,9 +8,11 @@ from types import MappingProxyType
 from typing import Any
 
 import keras
+import numpy as np
+import numpy.typing as npt
 
 from training.config import TrainingConfig
-from training.datasets import Dataset, encode, output_width, tensor_shapes
+from training.datasets import Dataset, Rows, encode, output_width, tensor_shapes
 from training.errors import ConfigError
 
 Model = Any  # keras.Model; Keras ships no types
@@ -51,6 +53,18 @@ def _hidden_layers(config: TrainingConfig) -> list[Any]:
         keras.layers.Dense(units, activation=config.activation, name=f"hidden_{i}")
         for i, units in enumerate(config.hidden_units, start=1)
     ]
+
+
+def call_inputs(tensors: Mapping[str, Any]) -> Any:
+    """Tensors by name as Keras wants them: the tensor itself where there is but one."""
+    return next(iter(tensors.values())) if len(tensors) == 1 else dict(tensors)
+
+
+def predict(model: Model, dataset: Dataset, rows: Rows) -> npt.NDArray[np.float32]:
+    """The model's answers to rows: (n, output width)."""
+    inputs = call_inputs(encode(dataset.input, rows.instances))
+    # 1,000 rows a batch bound the memory, and change no figure.
+    return np.asarray(model.predict(inputs, batch_size=1000, verbose=0))
 
 
 CATALOGUE: Mapping[str, Mapping[str, Callable[[TrainingConfig, Dataset], Model]]] = MappingProxyType(
