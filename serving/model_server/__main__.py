@@ -73,9 +73,7 @@ def _on_termination(act: Callable[[], None]) -> None:
 
 def _log_to_stderr() -> None:
     """The shape of TensorFlow's log lines: time, level letter, place and line."""
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s: %(levelname).1s %(name)s:%(lineno)d] %(message)s"
-    )
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s: %(levelname).1s %(name)s:%(lineno)d] %(message)s")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of the TF1 loader at every load
 
 

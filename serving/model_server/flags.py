@@ -1,4 +1,4 @@
-"""The command line: every flag of tensorflow_model_server, parsed as tensorflow::Flags does. Must not import TensorFlow.
+"""The command line: every flag of tensorflow_model_server, parsed as tensorflow::Flags does. Must not import it.
 
 After tensorflow/core/util/command_line_flags.cc and tensorflow_serving/model_servers/main.cc.
 """

@@ -22,6 +22,8 @@ from serving.model_server.status import Code, StatusError, invalid_argument
 # tensorflow_serving/model_servers/grpc_status_util.cc
 _MESSAGE_LIMIT = 1024
 
+_FOREVER_S = 365 * 24 * 3600.0
+
 _GRPC_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 _Reply = TypeVar("_Reply")
@@ -37,6 +39,12 @@ def _answer(context: grpc.ServicerContext, call: Callable[[], _Reply]) -> _Reply
             message = message[:_MESSAGE_LIMIT] + "...TRUNCATED"
         context.abort(_GRPC_CODES[error.code], message)
         raise AssertionError("abort returned") from error
+
+
+def _timeout_s(context: grpc.ServicerContext) -> float | None:
+    """The time the client still waits; None if it waits for ever, which gRPC gives as centuries."""
+    remaining_s: float | None = context.time_remaining()
+    return None if remaining_s is None or remaining_s > _FOREVER_S else remaining_s
 
 
 def _need_model_spec(request: Any) -> None:
@@ -59,7 +67,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer): 
         def call() -> predict_pb2.PredictResponse:
             _need_model_spec(request)
             with self._core.handle(request.model_spec) as servable:
-                return run_predict(servable, request, context.time_remaining(), as_content=self._as_content)
+                return run_predict(servable, request, _timeout_s(context), as_content=self._as_content)
 
         return _answer(context, call)
 

@@ -16,7 +16,7 @@ from tensorflow.core.framework import types_pb2
 from serving.model_server.json_parser import Json
 from serving.model_server.json_writer import debug_string
 from serving.model_server.status import Code, StatusError, invalid_argument
-from serving.model_server.tensors import Array, dtype_name
+from serving.model_server.tensors import MAX_RANK, Array, dtype_name
 
 _NUMBERS = frozenset({int, float})
 _INT32 = (-(2**31), 2**31 - 1)
@@ -31,8 +31,6 @@ _INTEGER_DTYPES: dict[int, tuple[Any, tuple[int, int]]] = {
     types_pb2.DT_UINT32: (np.uint32, (0, 2**32 - 1)),
     types_pb2.DT_UINT64: (np.uint64, (0, 2**64 - 1)),
 }
-# Tensors have at most 254 dims, so anything nested deeper fails anyway; this keeps the walk off the recursion limit.
-_MAX_DEPTH = 256
 
 
 class IrregularValue(ValueError):
@@ -75,6 +73,8 @@ def read_dense(value: Json, dtype: int) -> Array:
 
 def to_dense_array(values: list[Any], shape: Sequence[int], dtype: int) -> Array:
     """Make the array of values that fit the dtype. Floats beyond the dtype become infinite."""
+    if len(shape) > MAX_RANK:
+        raise invalid_argument(f"tensor parsing error: expected at most {MAX_RANK} dimensions, got {len(shape)}")
     if dtype == types_pb2.DT_STRING:
         array = np.empty(len(values), object)
         array[:] = values
@@ -105,8 +105,8 @@ def _shape_by_first_elements(value: Json) -> tuple[int, ...]:
     shape = []
     while isinstance(value, list):
         shape.append(len(value))
-        if len(shape) > _MAX_DEPTH:
-            raise invalid_argument("tensor parsing error: too many dimensions")
+        if len(shape) > MAX_RANK:  # also keeps the walk below off the recursion limit
+            raise invalid_argument(f"tensor parsing error: expected at most {MAX_RANK} dimensions")
         value = value[0] if value else None
     return tuple(shape)
 

@@ -5,6 +5,7 @@ After http_server.cc, http_rest_api_handler.cc and http_rest_api_util.cc.
 
 import gzip
 import io
+import logging
 import re
 import zlib
 from collections.abc import Callable, Iterable
@@ -24,6 +25,8 @@ from serving.model_server.predict import predict
 from serving.model_server.servable import DEFAULT_SIGNATURE, Servable
 from serving.model_server.server_core import ServerCore
 from serving.model_server.status import Code, StatusError, invalid_argument
+
+_logger = logging.getLogger(__name__)
 
 _API = re.compile(r"(?i:/v1/.*)")
 _INFERENCE = re.compile(
@@ -105,6 +108,9 @@ class RestApi:
             return _Reply(error.code, error_document(error.message), _JSON)
         except _UnwritableError:
             return _Reply(Code.INVALID_ARGUMENT, b"", _JSON)
+        except Exception as error:  # a bug: say so in the form that clients read
+            _logger.exception("%s %s failed in an unforeseen way", method, target)
+            return _Reply(Code.INTERNAL, error_document(repr(error)), _JSON)
 
     def _answer(self, method: str, target: str, body: bytes) -> bytes:
         if method == "POST" and (match := _INFERENCE.fullmatch(target)):

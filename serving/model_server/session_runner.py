@@ -8,6 +8,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from tensorflow import errors
 from tensorflow.compat import v1
 from tensorflow.core.protobuf import config_pb2
@@ -36,10 +37,12 @@ class SessionRunner:
         self._check_dtypes(names, feeds)
         try:
             if timeout_s is None:
-                return list(self._callable(names, tuple(fetches))(*(feeds[name] for name in names)))
-            return self._run_within(timeout_s, {name: feeds[name] for name in names}, fetches)
+                results = self._callable(names, tuple(fetches))(*(feeds[name] for name in names))
+            else:
+                results = self._run_within(timeout_s, {name: feeds[name] for name in names}, fetches)
         except errors.OpError as error:
             raise StatusError(Code(error.error_code), error.message) from error
+        return [_as_array(result) for result in results]
 
     def close(self) -> None:
         """Free the variables now, and let go of the graph."""
@@ -68,7 +71,7 @@ class SessionRunner:
                     self._callables[key] = self._session._make_callable_from_options(options)
         return self._callables[key]
 
-    def _run_within(self, timeout_s: float, feeds: Mapping[str, Array], fetches: Sequence[str]) -> list[Array]:
+    def _run_within(self, timeout_s: float, feeds: Mapping[str, Array], fetches: Sequence[str]) -> list[Any]:
         """Run with a time limit, which a callable can have only one of."""
         milliseconds = int(timeout_s * 1000)
         if milliseconds <= 0:
@@ -96,3 +99,8 @@ class SessionRunner:
             raise invalid_argument(
                 f"Tensor {name}, specified in either feed_devices or fetch_devices was not found in the Graph"
             ) from error
+
+
+def _as_array(result: Any) -> Array:
+    """What a session returns is an array, but for a scalar, which it unpacks; a string then is bytes."""
+    return np.array(result, object) if isinstance(result, bytes) else np.asarray(result)

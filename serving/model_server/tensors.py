@@ -16,8 +16,7 @@ from tensorflow.core.framework import tensor_pb2, types_pb2
 
 Array = npt.NDArray[Any]
 
-# tensorflow/core/framework/tensor_shape.h: MaxDimensions
-_MAX_RANK = 254
+MAX_RANK = 64  # numpy's; TensorFlow's own is 254
 _MAX_ELEMENTS = 2**63 - 1
 
 
@@ -54,6 +53,7 @@ def _encodings() -> Mapping[int, _Encoding]:
 
 
 _ENCODINGS = _encodings()
+_REFERENCE_OFFSET = 100  # types.proto: DT_FLOAT_REF = DT_FLOAT + 100
 _CPP_NAMES = {"float32": "float", "float64": "double", "float16": "half"}
 
 
@@ -65,6 +65,11 @@ def dtype_name(dtype: int) -> str:
     """The name C++ prints for a dtype: `float` where Python says `float32`."""
     name = str(dtypes.as_dtype(dtype).name)
     return _CPP_NAMES.get(name, name)
+
+
+def base_dtype(dtype: int) -> int:
+    """The dtype of the value, where a TF1 graph says it is a reference."""
+    return dtype - _REFERENCE_OFFSET if dtype > _REFERENCE_OFFSET else dtype
 
 
 def to_array(proto: tensor_pb2.TensorProto) -> Array:
@@ -86,7 +91,7 @@ def to_array(proto: tensor_pb2.TensorProto) -> Array:
 def _shape(proto: tensor_pb2.TensorProto) -> tuple[int, ...]:
     """The dims, all of them known. C++ takes no notice of `unknown_rank`."""
     shape = tuple(dim.size for dim in proto.tensor_shape.dim)
-    if len(shape) > _MAX_RANK or any(size < 0 for size in shape):
+    if len(shape) > MAX_RANK or any(size < 0 for size in shape):
         raise TensorParsingError(f"shape {shape} is not fully known")
     if math.prod(size for size in shape if size) > _MAX_ELEMENTS:
         raise TensorParsingError("the shape has too many elements")

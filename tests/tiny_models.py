@@ -1,0 +1,219 @@
+"""SavedModels you can compute in your head. Each function writes one version directory and returns it.
+
+half_plus_two   y = x / 2 + 2                         also as regress and classify on tf.Examples, and `contract`
+sum_and_diff    sum = a + b, diff = a - b             two inputs, two outputs
+shout           loud = s + "!", loud_bytes = the same  strings
+next_number     following = n + 1                     int64, and one signature `echo_<dtype>` for each dtype
+row_times_two   y = x @ [[1, 2], [3, 4]]              rank 2: a graph that can refuse a shape
+wait            waited = seconds, after that long     for what happens while a request is in flight
+counter         a TF1 reference variable               signatures incr_counter, get_counter
+unloadable      numeric, and no SavedModel in it
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.compat import v1
+from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+
+CONTRACT = b'{"contract_version":1}'
+ECHO_DTYPES = [
+    *("float16", "bfloat16", "float32", "float64", "complex64", "complex128", "bool", "string"),
+    *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+]
+
+
+def _spec(dtype: Any, *shape: int | None, name: str) -> tf.TensorSpec:
+    return tf.TensorSpec(shape, dtype, name)
+
+
+def _save(module: tf.Module, path: Path, signatures: dict[str, Any]) -> Path:
+    tf.saved_model.save(module, str(path), signatures=signatures)
+    return path
+
+
+def half_plus_two(path: Path, plus: float = 2.0) -> Path:
+    """y = x / 2 + `plus`, for x of any shape."""
+    module = tf.Module()
+    module.plus = tf.Variable(plus, name="plus")
+
+    @tf.function(input_signature=[_spec(tf.float32, None, name="x")])
+    def predict(x: Any) -> Any:
+        return {"y": x / 2.0 + module.plus}
+
+    @tf.function(input_signature=[_spec(tf.int32, None, name="probe")])
+    def contract(probe: Any) -> Any:
+        return {"contract": tf.fill(tf.shape(probe), tf.constant(CONTRACT))}
+
+    def of_examples(serialized: Any) -> Any:
+        return (
+            tf.io.parse_example(serialized, {"x": tf.io.FixedLenFeature([1], tf.float32, 0.0)})["x"] / 2.0 + module.plus
+        )
+
+    @tf.function(input_signature=[_spec(tf.string, None, name="inputs")])
+    def regress(inputs: Any) -> Any:
+        return {"outputs": of_examples(inputs)}
+
+    @tf.function(input_signature=[_spec(tf.string, None, name="inputs")])
+    def classify(inputs: Any) -> Any:
+        scores = of_examples(inputs)  # (batch, 1)
+        return {
+            "scores": tf.concat([scores, -scores], axis=1),
+            "classes": tf.tile([["up", "down"]], [tf.shape(scores)[0], 1]),
+        }
+
+    @tf.function(input_signature=[_spec(tf.string, None, name="inputs")])
+    def classify_scores(inputs: Any) -> Any:
+        return {"scores": of_examples(inputs)}
+
+    return _save(
+        module,
+        path,
+        {
+            "serving_default": predict,
+            "contract": contract,
+            "regress": regress,
+            "classify": classify,
+            "classify_scores": classify_scores,
+        },
+    )
+
+
+def half_plus_three(path: Path) -> Path:
+    """The next version of the same."""
+    return half_plus_two(path, plus=3.0)
+
+
+def sum_and_diff(path: Path) -> Path:
+    """Two inputs, two outputs."""
+
+    @tf.function(input_signature=[_spec(tf.float32, None, name="a"), _spec(tf.float32, None, name="b")])
+    def predict(a: Any, b: Any) -> Any:
+        return {"sum": a + b, "diff": a - b}
+
+    return _save(tf.Module(), path, {"serving_default": predict})
+
+
+def shout(path: Path) -> Path:
+    """Strings, plain and as bytes."""
+
+    @tf.function(input_signature=[_spec(tf.string, None, name="s")])
+    def predict(s: Any) -> Any:
+        return {"loud": s + "!", "loud_bytes": s + "!"}
+
+    return _save(tf.Module(), path, {"serving_default": predict})
+
+
+def next_number(path: Path) -> Path:
+    """Integers; and an identity for every dtype."""
+
+    @tf.function(input_signature=[_spec(tf.int64, None, name="n")])
+    def predict(n: Any) -> Any:
+        return {"following": n + 1}
+
+    def echo(dtype: str) -> Any:
+        @tf.function(input_signature=[_spec(tf.as_dtype(dtype), None, name="value")])
+        def identity(value: Any) -> Any:
+            return {"value": tf.identity(value)}
+
+        return identity
+
+    return _save(tf.Module(), path, {"serving_default": predict} | {f"echo_{d}": echo(d) for d in ECHO_DTYPES})
+
+
+def row_times_two(path: Path) -> Path:
+    """A matrix product: (n, 2) -> (n, 2). `scalar` gives an output of rank 0."""
+    weights = tf.constant([[1.0, 2.0], [3.0, 4.0]])
+
+    @tf.function(input_signature=[_spec(tf.float32, None, 2, name="x")])
+    def predict(x: Any) -> Any:
+        return {"y": tf.linalg.matmul(x, weights, name="mm")}
+
+    @tf.function(input_signature=[_spec(tf.float32, None, 2, name="x")])
+    def total(x: Any) -> Any:
+        return {"y": tf.reduce_sum(x)}
+
+    return _save(tf.Module(), path, {"serving_default": predict, "scalar": total})
+
+
+def wait(path: Path) -> Path:
+    """Takes as many seconds as it is told, and says so."""
+
+    @tf.function(input_signature=[_spec(tf.float32, None, name="seconds")])
+    def predict(seconds: Any) -> Any:
+        end = tf.timestamp() + tf.cast(tf.reduce_max(seconds), tf.float64)
+        spins = tf.while_loop(lambda _: tf.timestamp() < end, lambda i: (i + 1,), (tf.constant(0),))[0]
+        return {"waited": seconds + 0.0 * tf.cast(spins, tf.float32)}
+
+    return _save(tf.Module(), path, {"serving_default": predict})
+
+
+def counter(path: Path) -> Path:
+    """A reference variable, which `tf.saved_model.load` refuses."""
+    with tf.Graph().as_default(), v1.Session() as session:
+        value = v1.get_variable("counter", initializer=0.0, use_resource=False)
+        increment = v1.assign_add(value, 1.0)
+        session.run(v1.global_variables_initializer())
+        builder = v1.saved_model.builder.SavedModelBuilder(str(path))
+        signatures = {
+            name: v1.saved_model.build_signature_def(
+                inputs={},
+                outputs={"output": v1.saved_model.build_tensor_info(tensor)},
+                method_name="tensorflow/serving/predict",
+            )
+            for name, tensor in {"incr_counter": increment, "get_counter": tf.identity(value)}.items()
+        }
+        builder.add_meta_graph_and_variables(session, ["serve"], signature_def_map=signatures)
+        builder.save()
+    return path
+
+
+def unloadable(path: Path) -> Path:
+    """A version directory without a SavedModel."""
+    path.mkdir(parents=True)
+    return path
+
+
+def publish(write: Callable[[Path], Path], base: Path, version: int) -> Path:
+    """Write a version beside the base path and move it in, so that a server sees it whole or not at all."""
+    staging = write(base.with_name(f".{base.name}-{version}.staging"))
+    base.mkdir(parents=True, exist_ok=True)
+    return staging.rename(base / str(version))
+
+
+def add_default(version: Path, signature: str, alias: str, value: Any) -> None:
+    """Give an input of a signature a default value, which exporters of today do not write."""
+    file = version / "saved_model.pb"
+    model = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    model.meta_graphs[0].signature_def[signature].defaults[alias].CopyFrom(tf.make_tensor_proto(value))
+    file.write_bytes(model.SerializeToString())
+
+
+def add_warmup(version: Path, requests: Sequence[predict_pb2.PredictRequest]) -> Path:
+    """Record requests for the server to replay at load."""
+    file = version / "assets.extra" / "tf_serving_warmup_requests"
+    file.parent.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(file)) as writer:
+        for request in requests:
+            log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
+            writer.write(log.SerializeToString())
+    return file
+
+
+def predict_request(
+    model: str, signature: str = "", version: int | None = None, **inputs: Any
+) -> predict_pb2.PredictRequest:
+    """A PredictRequest of plain Python values; float32 where they are floats."""
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name, request.model_spec.signature_name = model, signature
+    if version is not None:
+        request.model_spec.version.value = version
+    for name, value in inputs.items():
+        array = np.asarray(value)
+        dtype = np.float32 if array.dtype == np.float64 and not isinstance(value, np.ndarray) else None
+        request.inputs[name].CopyFrom(tf.make_tensor_proto(value, dtype=dtype))
+    return request
