@@ -11,7 +11,7 @@ from tensorflow_serving.apis import predict_pb2
 
 from serving.model_server.servable import DEFAULT_SIGNATURE, Servable
 from serving.model_server.status import Code, StatusError, invalid_argument
-from serving.model_server.tensors import Array, TensorParsingError, to_array, to_proto
+from serving.model_server.tensors import Array, TensorParsingError, base_dtype, to_array, to_proto
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,9 @@ def predict(
     feeds = _feeds(signature, inputs, read)
     aliases = _output_aliases(signature, output_filter)
     arrays = servable.runner.run(feeds, [signature.outputs[alias].name for alias in aliases], timeout_s)
-    outputs = {alias: (array, signature.outputs[alias].dtype) for alias, array in zip(aliases, arrays, strict=True)}
+    outputs = {
+        alias: (array, base_dtype(signature.outputs[alias].dtype)) for alias, array in zip(aliases, arrays, strict=True)
+    }
     return Prediction(name, outputs)
 
 

@@ -1,8 +1,8 @@
 """One suite for every server that says it is TensorFlow Serving.
 
 Ours is started here. To hold another one to the same rows, write the models with
-`python -m tests.conformance.models DIR`, serve them as `DIR/models.config` says (with the flags that are given below), and
-set CONFORMANCE_GRPC and CONFORMANCE_REST to its addresses.
+`python -m tests.conformance.models DIR`, serve them as `DIR/models.config` says, with the flags that are given below,
+and set CONFORMANCE_GRPC and CONFORMANCE_REST to its addresses.
 """
 
 import os

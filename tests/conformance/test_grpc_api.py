@@ -1,5 +1,7 @@
 """gRPC: the rows of sections 2.1 to 2.5 of the TensorFlow Serving reference, through the official stubs."""
 
+# ruff: noqa: E501 (the texts of the wire are given whole)
+
 from collections.abc import Callable
 from typing import Any
 

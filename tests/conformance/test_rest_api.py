@@ -1,5 +1,7 @@
 """REST: the rows of sections 1.1 to 1.8 of the TensorFlow Serving reference."""
 
+# ruff: noqa: E501 (the texts of the wire are given whole)
+
 import base64
 import gzip
 import json
