@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 from flask import Request
-from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
 from serving.gateway.violations import invalid, kind_of
 
@@ -12,18 +12,29 @@ MEMBERS = ("instances", "top_k")
 WHAT_TO_SEND = 'send Content-Type: application/json and a body like {"instances": [...]}'
 
 
-def read_body(request: Request) -> dict[str, Any]:
+def read_body(request: Request, max_bytes: int) -> dict[str, Any]:
     """The JSON object a client sent, with `instances` in it and no unknown member.
 
     Raises:
         BadRequest, UnsupportedMediaType, RequestEntityTooLarge: it cannot be read.
         InvalidInput: it is JSON, but not such an object.
     """
-    text = request.get_data(cache=False)
+    text = _read(request, max_bytes)
     if not text:
         raise BadRequest(f"the body is empty; {WHAT_TO_SEND}")
     _check_type(request)
     return _check_members(_parse(text))
+
+
+def _read(request: Request, max_bytes: int) -> bytes:
+    """The whole body. Not `request.get_data`, which cuts a chunked body off at its limit and says nothing."""
+    too_large = RequestEntityTooLarge(f"a body may have at most {max_bytes} bytes")
+    if (request.content_length or 0) > max_bytes:
+        raise too_large
+    text: bytes = request.environ["wsgi.input"].read(max_bytes + 1)
+    if len(text) > max_bytes:
+        raise too_large
+    return text
 
 
 def _check_type(request: Request) -> None:

@@ -36,7 +36,6 @@ class Parts:
 def create_app(parts: Parts) -> Flask:
     """The WSGI application."""
     app = Flask("atelier", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = parts.settings.max_body_bytes
     app.url_map.merge_slashes = False
     app.url_map.converters |= {"model": ModelName, "version": VersionNumber}
     for method, rule, name, view in ROUTES:
@@ -64,7 +63,7 @@ class VersionNumber(BaseConverter):
 def predict(parts: Parts, model: str, verb: str, version: int | None = None) -> Response:
     """POST a batch of instances, get a prediction for each."""
     parts.offers.watch(model)  # an unknown model is the first thing to say
-    body = read_body(request)
+    body = read_body(request, parts.settings.max_body_bytes)
     call = Call(model, version, verb, body["instances"], body.get("top_k"))
     prediction = parts.predictor.predict(call, parts.settings.request_timeout_s)
     g.version = str(prediction.offer.version)

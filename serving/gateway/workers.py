@@ -1,6 +1,7 @@
 """gunicorn, started from our settings: one main process, and workers that each build their own parts after the fork."""
 
 import logging
+import select
 import socket
 import sys
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
+from gunicorn.workers.gthread import ThreadWorker
 
 from serving.gateway.http_api import Parts, create_app
 from serving.gateway.metrics import Metrics, forget_worker
@@ -36,7 +38,7 @@ class Workers(BaseApplication):  # type: ignore[misc]
         options = {
             "bind": f"fd://{self._listener.detach()}",
             "workers": self._settings.workers,
-            "worker_class": "gthread",
+            "worker_class": Worker,
             "threads": self._settings.threads,
             "timeout": WORKER_TIMEOUT_S,
             "graceful_timeout": self._settings.grace_period_s,
@@ -64,6 +66,22 @@ class Workers(BaseApplication):  # type: ignore[misc]
         Poller(list(offers.watches.values()), settings.poll_interval_s, show).start()
         predictor = Predictor(offers, server, settings.max_instances)
         return create_app(Parts(settings, server, offers, predictor, metrics))
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]
+    """gunicorn's threaded worker, but a stopping one closes its port at once.
+
+    Its own keeps the port open until the last answer is out: the kernel would go on taking connections for nobody.
+    """
+
+    def set_accept_enabled(self, enabled: bool) -> None:  # noqa: FBT001 (gunicorn's signature)
+        """Called with False when the worker stops, and also while it has all the connections it can hold."""
+        super().set_accept_enabled(enabled)
+        if not self.alive:
+            for listener in self.sockets:
+                while select.select([listener], [], [], 0)[0]:  # who connected before is still answered
+                    self.accept(listener)
+                listener.close()
 
 
 class GunicornLog(Logger):  # type: ignore[misc]

@@ -1,8 +1,9 @@
+import io
 import json
 
 import pytest
 from flask import Request
-from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 from werkzeug.test import EnvironBuilder
 
 from serving.errors import InvalidInput
@@ -11,7 +12,7 @@ from serving.gateway.bodies import read_body
 
 def read(body: bytes, content_type: str | None = "application/json", **headers: str) -> dict[str, object]:
     environ = EnvironBuilder(method="POST", data=body, content_type=content_type, headers=headers).get_environ()
-    return read_body(Request(environ))
+    return read_body(Request(environ), max_bytes=12_000)
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8", "Application/JSON"])
@@ -60,6 +61,24 @@ def test_another_type_is_refused_and_told_what_to_send(content_type, words):
 def test_a_compressed_body_is_refused():
     with pytest.raises(UnsupportedMediaType, match="send the body as it is"):
         read(b'{"instances": [1]}', **{"Content-Encoding": "gzip"})
+
+
+def test_a_body_may_be_as_large_as_the_limit_and_no_larger():
+    body = b'{"instances": [1]}'
+    assert read(body.ljust(12_000))
+
+    with pytest.raises(RequestEntityTooLarge, match="a body may have at most 12000 bytes"):
+        read(body.ljust(12_001))
+
+
+@pytest.mark.parametrize("size", [12_001, 1_000_000])
+def test_a_body_of_unknown_length_is_refused_when_it_proves_too_large(size):
+    environ = EnvironBuilder(method="POST", content_type="application/json").get_environ()
+    environ |= {"wsgi.input": io.BytesIO(b'{"instances": [1]}'.ljust(size)), "HTTP_TRANSFER_ENCODING": "chunked"}
+    environ.pop("CONTENT_LENGTH", None)
+
+    with pytest.raises(RequestEntityTooLarge):
+        read_body(Request(environ), max_bytes=12_000)
 
 
 @pytest.mark.parametrize(

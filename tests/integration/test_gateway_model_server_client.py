@@ -1,0 +1,145 @@
+"""The gRPC client against a real port."""
+
+import grpc
+import numpy as np
+import pytest
+
+from serving.errors import DeadlineExceeded, ModelServerFault, ModelServerUnreachable
+from serving.gateway.model_server import VersionGone
+from serving.gateway.model_server_client import GrpcModelServer
+from tests.fakes import FakeModelServer, WireModelServer, house_contract
+from tests.gateway_process import free_port, wait_until
+
+HOUSE = {"features": np.array([[3, 4]], np.float32)}
+
+
+@pytest.fixture
+def fake():
+    return FakeModelServer(house_contract())
+
+
+@pytest.fixture
+def server(fake):
+    running = WireModelServer(fake)
+    yield running
+    running.hold.set()
+    running.stop()
+
+
+@pytest.fixture
+def observed():
+    return []
+
+
+@pytest.fixture
+def client(server, observed):
+    connected = GrpcModelServer(server.address, lambda *call: observed.append(call))
+    yield connected
+    connected.close()
+
+
+def test_predicts_with_exactly_the_version_asked_for(client, fake):
+    np.testing.assert_array_equal([[7]], client.predict("houses", 1, HOUSE, 10)["value"])
+    assert fake.calls == [("houses", 1, "serving_default")]
+
+
+def test_fetches_the_contract_as_bytes(client):
+    outputs = client.predict("houses", 1, {"probe": np.zeros(2, np.int32)}, 10, "contract")
+
+    assert outputs["contract"].shape == (2,)
+    assert outputs["contract"][0].startswith(b'{"contract_version":1')
+
+
+def test_lists_versions_newest_first_and_none_of_an_unknown_model(client, fake):
+    fake.contracts["houses", 2] = house_contract()
+    fake.states["houses", 2] = "LOADING"
+
+    assert [(status.version, status.state) for status in client.versions("houses", 10)] == [
+        (2, "LOADING"),
+        (1, "AVAILABLE"),
+    ]
+    assert client.versions("cars", 10) == ()
+
+
+def test_a_version_that_is_not_there_is_gone(client):
+    with pytest.raises(VersionGone, match=r"Specific\(houses, 7\)"):
+        client.predict("houses", 7, HOUSE, 10)
+
+
+@pytest.mark.parametrize("raised", [ModelServerUnreachable("queue full"), ModelServerFault("op failed")])
+def test_grpc_codes_become_our_words(client, fake, raised):
+    fake.broken = raised
+
+    with pytest.raises(type(raised), match=str(raised)):
+        client.predict("houses", 1, HOUSE, 10)
+
+
+def test_a_call_ends_at_its_deadline(client, server):
+    client.versions("houses", 10)
+    server.hold.clear()
+
+    with pytest.raises(DeadlineExceeded):
+        client.predict("houses", 1, HOUSE, 0.1)
+
+
+def test_a_closed_port_is_unreachable_at_once():
+    client = GrpcModelServer(f"127.0.0.1:{free_port()}", lambda *_: None)
+
+    with pytest.raises(ModelServerUnreachable, match="UNAVAILABLE"):
+        client.versions("houses", 60)
+    client.close()
+
+
+def test_every_call_is_observed_with_its_code(client, fake, observed):
+    client.versions("houses", 10)
+    fake.broken = ModelServerFault("op failed")
+    with pytest.raises(ModelServerFault):
+        client.predict("houses", 1, HOUSE, 10)
+
+    assert [(method, code) for method, code, _ in observed] == [("GetModelStatus", "OK"), ("Predict", "INTERNAL")]
+    assert all(seconds > 0 for _, _, seconds in observed)
+
+
+def test_counts_lost_connections_and_finds_the_server_again(client, server, fake):
+    client.versions("houses", 10)
+    wait_until(lambda: client._was_ready)
+    server.stop()
+    wait_until(lambda: client.losses == 1)
+
+    again = WireModelServer(fake, server.port)
+    wait_until(lambda: is_found(client))
+    again.stop()
+
+
+def is_found(client: GrpcModelServer) -> bool:
+    try:
+        return bool(client.versions("houses", 10))
+    except ModelServerUnreachable:
+        return False
+
+
+def test_a_reply_that_is_no_tensor_is_the_servers_fault(client, fake):
+    fake.predict = lambda *_: {"value": Unreadable(1)}
+
+    with pytest.raises(ModelServerFault):
+        client.predict("houses", 1, HOUSE, 10)
+
+
+class Unreadable(float):
+    """Encodes to a tensor whose values do not fill its shape."""
+
+    dtype = np.dtype(np.float32)
+    shape = (3,)
+
+    def tobytes(self) -> bytes:
+        return b""
+
+    def ravel(self) -> np.ndarray:
+        return np.array([1, 2], np.float32)
+
+
+def test_every_grpc_code_has_a_name_for_the_status_of_a_version():
+    from serving.gateway.model_server_client import _CODE_NAMES
+
+    assert _CODE_NAMES[0] == "OK"
+    assert len(_CODE_NAMES) == len(grpc.StatusCode)
