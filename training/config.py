@@ -42,6 +42,8 @@ class TrainingConfig:
         for name in ("learning_rate", "batch_size", "epochs", "patience"):
             if not 0 < getattr(self, name) < math.inf:  # so put, it refuses NaN too
                 raise ConfigError(f"{name} must be a number above 0, got {getattr(self, name)}")
+        if not math.isfinite(self.gate):  # nothing would pass NaN, or everything
+            raise ConfigError(f"gate must be a finite number, got {self.gate}")
         choices = {"activation": ACTIVATIONS, "optimizer": OPTIMIZERS, "schedule": SCHEDULES}
         for name, known in choices.items():
             if getattr(self, name) not in known:

@@ -14,6 +14,8 @@ from pathlib import Path
 from training.errors import PruneRefused
 from training.store import remove, versions
 
+# TF Serving's words (get_model_status_impl.cc). Any other 404 comes from somebody who is no model server.
+_NO_VERSIONS = b"Could not find any versions of model"
 _TIMEOUT_S = 5  # a status call takes milliseconds; a server that takes seconds is not well
 
 
@@ -47,7 +49,7 @@ def used_by_server(url: str, model: str) -> set[int]:
             statuses = json.load(response)["model_version_status"]
             return {int(status["version"]) for status in statuses if status["state"] != "END"}
     except urllib.error.HTTPError as error:
-        if error.code == 404:  # it knows no version of this model, so it uses none
+        if error.code == 404 and _NO_VERSIONS in error.read():  # it does not serve this model
             return set()
         raise PruneRefused(f"nothing was removed: {address} answered {error.code}") from error
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 
 from serving.contract import (
     CONTRACT_OUTPUT,
@@ -33,7 +34,7 @@ def verify(version: Path) -> ModelContract:
     Raises:
         BadArtefact: says which of them does not hold.
     """
-    warmup = read_warmup(version / WARMUP_FILE)
+    warmup = _read_warmup(version)
     with loaded(version) as run:
         contract = _check_contract(version, run)
         if (found := digest_of(saved_weights(version), contract)) != contract.digest:
@@ -54,18 +55,25 @@ def loaded(version: Path) -> Iterator[Any]:
             raise BadArtefact(f"{version}: cannot be loaded: {error}") from error
 
         def run(signature: str, tensors: Tensors) -> Tensors:
-            if signature not in meta_graph.signature_def:
-                raise BadArtefact(f"{version}: has no signature {signature}")
-            definition = meta_graph.signature_def[signature]
+            definition = meta_graph.signature_def[signature]  # a map that makes up what it lacks: no outputs, no inputs
+            if unknown := sorted(tensors.keys() - definition.inputs.keys()):
+                raise BadArtefact(f"{version}: {signature} has no inputs {unknown}")
             fetches = {name: info.name for name, info in definition.outputs.items()}
             feeds = {definition.inputs[name].name: tensor for name, tensor in tensors.items()}
             try:
                 answers: Tensors = session.run(fetches, feeds)
-            except tf.errors.OpError as error:
-                raise BadArtefact(f"{version}: {signature} fails: {error.message}") from error
+            except (ValueError, tf.errors.OpError) as error:
+                raise BadArtefact(f"{version}: {signature} fails: {error}") from error
             return answers
 
         yield run
+
+
+def _read_warmup(version: Path) -> Any:
+    try:
+        return read_warmup(version / WARMUP_FILE)
+    except (ValueError, DecodeError, tf.errors.OpError) as error:
+        raise BadArtefact(f"{version}: {WARMUP_FILE} cannot be read: {error}") from error
 
 
 def _check_contract(version: Path, run: Any) -> ModelContract:
