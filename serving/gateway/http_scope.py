@@ -8,6 +8,7 @@ import uuid
 import orjson
 from flask import Flask, Response, g, request
 
+from serving.errors import ModelServerFault
 from serving.gateway.metrics import Metrics
 from serving.gateway.problems import BUG, problem_of
 
@@ -45,8 +46,8 @@ def install(app: Flask, metrics: Metrics, models: tuple[str, ...]) -> None:
         problem = problem_of(error)
         if problem.kind is BUG:
             log.error("request %s failed", g.request_id, exc_info=error)
-        elif problem.kind.status >= 500:
-            log.warning("request %s: %d: %s", g.request_id, problem.kind.status, error)
+        elif isinstance(error, ModelServerFault):
+            log.warning("request %s: %s", g.request_id, error)
         response = json_response(problem.document(g.request_id), problem.kind.status, "application/problem+json")
         response.headers.extend(problem.headers)
         return response

@@ -1,5 +1,6 @@
 """The model server over gRPC: TensorFlow Serving's paths, and its wire format in our own messages (see proto/)."""
 
+import logging
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,8 @@ from serving.errors import DeadlineExceeded, ModelServerFault, ModelServerUnreac
 from serving.gateway import tensors
 from serving.gateway.model_server import DEFAULT_SIGNATURE, Tensor, Tensors, VersionGone, VersionStatus
 from serving.generated.atelier.modelserver.v1 import model_server_pb2 as wire
+
+log = logging.getLogger(__name__)
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 GET_MODEL_STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
@@ -108,7 +111,8 @@ class _NotFound(Exception):
 
 def _in_our_words(error: Any) -> Exception:
     """gRPC codes as TensorFlow Serving uses them (its table is in util/, google.rpc.Code has the meanings)."""
-    details = f"{error.code().name}: {error.details()}"
+    code, details = error.code().name, f"{error.code().name}: {error.details()}"
+    log.debug("the model server: %s", details)
     match error.code():
         case grpc.StatusCode.NOT_FOUND:
             return _NotFound(details)
@@ -116,7 +120,8 @@ def _in_our_words(error: Any) -> Exception:
             return DeadlineExceeded("the model server did not answer in time")
         # CANCELLED: the channel is being closed. RESOURCE_EXHAUSTED: its queue is full.
         case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED | grpc.StatusCode.RESOURCE_EXHAUSTED:
-            return ModelServerUnreachable(details)
+            # Its details name addresses, which are nothing for clients.
+            return ModelServerUnreachable(f"the model server cannot be reached, or takes no work now ({code})")
         case _:
             return ModelServerFault(details)
 

@@ -187,7 +187,7 @@ class ModelWatch:
 
     def _close(self, outage: str) -> None:
         """Offer nothing: the model server is away."""
-        if self.snapshot.outage is None:
+        if self.snapshot.outage != outage:
             log.warning("model %s: nothing is on offer: %s", self.model, outage)
         with self._change:
             self.snapshot = Snapshot(outage=outage)
