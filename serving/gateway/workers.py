@@ -77,7 +77,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def set_accept_enabled(self, enabled: bool) -> None:  # noqa: FBT001 (gunicorn's signature)
         """Called with False when the worker stops, and also while it has all the connections it can hold."""
         super().set_accept_enabled(enabled)
-        if not self.alive:
+        if not enabled and not self.alive:
             for listener in self.sockets:
                 while select.select([listener], [], [], 0)[0]:  # who connected before is still answered
                     self.accept(listener)
@@ -96,11 +96,19 @@ class GunicornLog(Logger):  # type: ignore[misc]
         self.error_log.setLevel(max(logging.INFO, logging.getLevelName(cfg.loglevel.upper())))
 
 
+class OneLine(logging.Formatter):
+    """Keeps a message to one line, whatever a client or a model server put into it. A traceback keeps its own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
+        """The line before a traceback."""
+        return super().formatMessage(record).replace("\n", "\\n").replace("\r", "\\r")
+
+
 def configure_logging(settings: Settings) -> None:
     """One line an event on stderr, with the process it comes from."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
-        logging.Formatter("%(asctime)s %(levelname)s [%(process)d] %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S%z")
+        OneLine("%(asctime)s %(levelname)s [%(process)d] %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S%z")
     )
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
     logging.getLogger("serving.gateway.access").disabled = not settings.access_log

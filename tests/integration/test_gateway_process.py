@@ -98,6 +98,14 @@ def test_sigterm_finishes_what_is_in_flight_then_ends_well(server, gateway):
     assert "Traceback" not in gateway.log()
 
 
+@pytest.mark.parametrize("_attempt", range(3))
+def test_sigterm_while_the_workers_still_start_ends_well_too(server, _attempt):
+    with gateway_process(server.address, "houses", ATELIER_WORKERS="3") as gateway:
+        assert gateway.stop() == 0
+
+        assert "Traceback" not in gateway.log()
+
+
 def refuses_connections(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) != 0
@@ -165,6 +173,19 @@ def test_tells_what_it_is_and_offers(gateway):
     assert seen["atelier_build_info", platform.python_version(), serving.__version__] == 1
     assert seen["atelier_offered_version", "houses"] == 1
     assert any(name == "atelier_model_server_calls_total" for name, *_ in seen)
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_writes_a_line_a_request_only_when_asked_and_always_one(server, asked):
+    with gateway_process(server.address, "houses", ATELIER_ACCESS_LOG=str(asked)) as gateway:
+        wait_until(gateway.is_ready, gateway.log)
+        gateway.request("POST", REGRESS, HOUSE, {"X-Request-Id": "find-me"})
+        gateway.request("GET", "/v1/forged%0aline", headers={"X-Request-Id": "find-me-too"})
+        gateway.stop()
+
+        lines = [line for line in gateway.log().splitlines() if "find-me" in line or line.startswith("line")]
+        assert len(lines) == (2 if asked else 0)
+        assert not asked or f"POST {REGRESS} 200" in lines[0]
 
 
 @pytest.mark.parametrize(
