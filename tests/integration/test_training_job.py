@@ -1,4 +1,4 @@
-"""`python -m training` as a user runs it: real housing data, its words, its exit code, and what is in the store then."""
+"""`python -m training` as a user runs it, on real housing data: its words, its exit code, and what is in the store."""
 
 import os
 import signal
