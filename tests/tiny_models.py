@@ -70,10 +70,22 @@ def half_plus_two(path: Path, plus: float = 2.0) -> Path:
     def classify_scores(inputs: Any) -> Any:
         return {"scores": of_examples(inputs)}
 
+    def examples_to(outputs: Callable[[Any], dict[str, Any]]) -> Any:
+        """A signature that is no good for what its name says."""
+
+        @tf.function(input_signature=[_spec(tf.string, None, name="inputs")])
+        def unfit(inputs: Any) -> Any:
+            return outputs(of_examples(inputs))
+
+        return unfit
+
     return _save(
         module,
         path,
         {
+            "classify_vector": examples_to(lambda y: {"scores": y[:, 0]}),
+            "regress_wide": examples_to(lambda y: {"outputs": tf.concat([y, y], axis=1)}),
+            "regress_total": examples_to(lambda y: {"outputs": tf.reduce_sum(y, keepdims=True)}),
             "serving_default": predict,
             "contract": contract,
             "regress": regress,

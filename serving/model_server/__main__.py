@@ -1,6 +1,7 @@
 """`python -m serving.model_server`: takes tensorflow_model_server's flags, serves until SIGTERM or SIGINT."""
 
 import logging
+import os
 import signal
 import sys
 import threading
@@ -78,4 +79,8 @@ def _log_to_stderr() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    status = main(sys.argv[1:])
+    logging.shutdown()
+    sys.stdout.flush()
+    # Not sys.exit: a run that outlives the grace period keeps its thread, and Python would wait for it.
+    os._exit(status)

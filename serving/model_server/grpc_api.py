@@ -5,16 +5,23 @@ from typing import Any, TypeVar
 
 import grpc
 from tensorflow_serving.apis import (
+    classification_pb2,
     get_model_metadata_pb2,
     get_model_status_pb2,
+    inference_pb2,
     model_management_pb2,
+    model_pb2,
     model_service_pb2_grpc,
     predict_pb2,
     prediction_service_pb2_grpc,
+    regression_pb2,
 )
 
+from serving.model_server.classify import run_classify
 from serving.model_server.model_status import check_metadata_fields, metadata_response, status_response
+from serving.model_server.multi_inference import run_multi_inference
 from serving.model_server.predict import run_predict
+from serving.model_server.regress import run_regress
 from serving.model_server.server_core import ServerCore
 from serving.model_server.state_monitor import WaitCancelled
 from serving.model_server.status import Code, StatusError, invalid_argument
@@ -68,6 +75,42 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer): 
             _need_model_spec(request)
             with self._core.handle(request.model_spec) as servable:
                 return run_predict(servable, request, _timeout_s(context), as_content=self._as_content)
+
+        return _answer(context, call)
+
+    def Classify(  # noqa: N802
+        self, request: classification_pb2.ClassificationRequest, context: grpc.ServicerContext
+    ) -> classification_pb2.ClassificationResponse:
+        """Run a signature on tf.Examples; labels and scores."""
+
+        def call() -> classification_pb2.ClassificationResponse:
+            _need_model_spec(request)
+            with self._core.handle(request.model_spec) as servable:
+                return run_classify(servable, request, _timeout_s(context))
+
+        return _answer(context, call)
+
+    def Regress(  # noqa: N802
+        self, request: regression_pb2.RegressionRequest, context: grpc.ServicerContext
+    ) -> regression_pb2.RegressionResponse:
+        """Run a signature on tf.Examples; a number each."""
+
+        def call() -> regression_pb2.RegressionResponse:
+            _need_model_spec(request)
+            with self._core.handle(request.model_spec) as servable:
+                return run_regress(servable, request, _timeout_s(context))
+
+        return _answer(context, call)
+
+    def MultiInference(  # noqa: N802
+        self, request: inference_pb2.MultiInferenceRequest, context: grpc.ServicerContext
+    ) -> inference_pb2.MultiInferenceResponse:
+        """Run several signatures on the same tf.Examples; the first task's ModelSpec picks the version."""
+
+        def call() -> inference_pb2.MultiInferenceResponse:
+            spec = request.tasks[0].model_spec if request.tasks else model_pb2.ModelSpec()
+            with self._core.handle(spec) as servable:
+                return run_multi_inference(servable, request, _timeout_s(context))
 
         return _answer(context, call)
 

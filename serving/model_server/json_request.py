@@ -13,7 +13,7 @@ from serving.model_server.json_parser import Json, parse
 from serving.model_server.json_tensor import IrregularValue, is_b64_object, read_dense, read_item, to_dense_array
 from serving.model_server.json_writer import debug_string
 from serving.model_server.status import StatusError, invalid_argument
-from serving.model_server.tensors import Array
+from serving.model_server.tensors import Array, shape_text
 
 TensorInfos = Mapping[str, Any]  # input name -> tensorflow.TensorInfo
 
@@ -128,7 +128,7 @@ class _Columns:
         if math.prod(expected) != len(flat):
             raise invalid_argument(f"Expecting tensor size: {math.prod(expected)} but got: {len(flat)}")
         if expected != shape:
-            raise invalid_argument(f"Expecting shape {_shown(expected)} but got: {_shown(shape)}")
+            raise invalid_argument(f"Expecting shape {shape_text(expected)} but got: {shape_text(shape)}")
         self._values.setdefault(name, []).extend(flat)
 
     def arrays(self, count: int) -> dict[str, Array]:
@@ -162,10 +162,6 @@ def _read_irregular_instances(instances: list[Json], infos: TensorInfos) -> dict
                 f"be equal to: {','.join(sorted(infos))}"
             )
     return columns.arrays(len(instances))
-
-
-def _shown(shape: tuple[int, ...]) -> str:
-    return f"[{','.join(map(str, shape))}]"
 
 
 def _read_inputs(inputs: Json, infos: TensorInfos) -> dict[str, Array]:

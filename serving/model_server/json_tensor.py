@@ -68,7 +68,7 @@ def read_dense(value: Json, dtype: int) -> Array:
         )
     if not is_regular:
         raise IrregularValue
-    return to_dense_array([_bytes(text) for text in level] if str in types else level, tuple(shape), dtype)
+    return to_dense_array([text_bytes(text) for text in level] if str in types else level, tuple(shape), dtype)
 
 
 def to_dense_array(values: list[Any], shape: Sequence[int], dtype: int) -> Array:
@@ -151,7 +151,7 @@ def _read_scalar(value: Json, dtype: int) -> Any:
         )
     if not is_right:
         raise _type_error(value, dtype)
-    return _bytes(value) if isinstance(value, str) else value
+    return text_bytes(value) if isinstance(value, str) else value
 
 
 def decode_b64_object(value: Json) -> bytes:
@@ -182,5 +182,6 @@ def type_name(value: Json) -> str:
     return names[type(value)]
 
 
-def _bytes(text: str) -> bytes:
+def text_bytes(text: str) -> bytes:
+    """The bytes that a JSON string stood for."""
     return text.encode("utf-8", "surrogateescape")

@@ -14,14 +14,17 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from tensorflow_serving.apis import model_pb2
+from tensorflow_serving.apis import classification_pb2, model_pb2, regression_pb2
 
+from serving.model_server.classify import run_classify
+from serving.model_server.json_examples import classification_document, fill_example_request, regression_document
 from serving.model_server.json_reply import Output, predict_document
 from serving.model_server.json_request import TensorInfos, parse_predict_request
 from serving.model_server.json_writer import error_document
 from serving.model_server.model_json import metadata_document, status_document
 from serving.model_server.model_status import metadata_response, status_response
 from serving.model_server.predict import predict
+from serving.model_server.regress import run_regress
 from serving.model_server.servable import DEFAULT_SIGNATURE, Servable
 from serving.model_server.server_core import ServerCore
 from serving.model_server.status import Code, StatusError, invalid_argument
@@ -84,7 +87,7 @@ class RestApi:
         self._core = core
         self._timeout_s = timeout_s
         self._cors_headers = _CORS_HEADERS if enable_cors else []
-        self._verbs = {"predict": self._predict}
+        self._verbs = {"predict": self._predict, "classify": self._classify, "regress": self._regress}
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
@@ -134,6 +137,18 @@ class RestApi:
             )
         outputs = {name: Output(array, dtype) for name, (array, dtype) in prediction.outputs.items()}
         return predict_document(outputs, request.format)
+
+    def _classify(self, spec: model_pb2.ModelSpec, body: bytes) -> bytes:
+        request = classification_pb2.ClassificationRequest(model_spec=spec)
+        fill_example_request(body, request)
+        with self._core.handle(spec) as servable:
+            return classification_document(run_classify(servable, request, self._timeout_s).result)
+
+    def _regress(self, spec: model_pb2.ModelSpec, body: bytes) -> bytes:
+        request = regression_pb2.RegressionRequest(model_spec=spec)
+        fill_example_request(body, request)
+        with self._core.handle(spec) as servable:
+            return regression_document(run_regress(servable, request, self._timeout_s).result)
 
     def _inputs_of(self, spec: model_pb2.ModelSpec, signature: str) -> TensorInfos:
         with self._core.handle(spec) as servable:

@@ -67,6 +67,16 @@ def dtype_name(dtype: int) -> str:
     return _CPP_NAMES.get(name, name)
 
 
+def array_dtype_name(array: Array) -> str:
+    """The DataType of an array, by the name in types.proto."""
+    return str(types_pb2.DataType.Name(dtypes.as_dtype(array.dtype).as_datatype_enum))
+
+
+def shape_text(shape: tuple[int, ...]) -> str:
+    """A shape as C++ prints it: [2,3]."""
+    return f"[{','.join(map(str, shape))}]"
+
+
 def base_dtype(dtype: int) -> int:
     """The dtype of the value, where a TF1 graph says it is a reference."""
     return dtype - _REFERENCE_OFFSET if dtype > _REFERENCE_OFFSET else dtype

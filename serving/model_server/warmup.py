@@ -5,7 +5,7 @@ After tensorflow_serving/servables/tensorflow/saved_model_warmup_util.cc.
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,22 @@ from tensorflow import errors
 from tensorflow.compat import v1
 from tensorflow_serving.apis import prediction_log_pb2
 
+from serving.model_server.classify import run_classify
+from serving.model_server.multi_inference import run_multi_inference
 from serving.model_server.predict import run_predict
+from serving.model_server.regress import run_regress
 from serving.model_server.servable import Servable
 from serving.model_server.status import Code, StatusError, invalid_argument
 
 _logger = logging.getLogger(__name__)
 
 REQUESTS_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
+_REPLAYS: Mapping[str, Callable[[Servable, Any, None], Any]] = {
+    "predict_log": run_predict,
+    "classify_log": run_classify,
+    "regress_log": run_regress,
+    "multi_inference_log": run_multi_inference,
+}
 MAX_RECORDS = 1000  # WarmupConsts::kMaxNumRecords
 
 
@@ -68,8 +77,8 @@ def _records(requests: Path) -> Iterator[Any]:
 
 def _replay(servable: Servable, log: Any) -> None:
     kind = log.WhichOneof("log_type")
-    if kind == "predict_log":
-        run_predict(servable, log.predict_log.request, None)
+    if kind in _REPLAYS:
+        _REPLAYS[kind](servable, getattr(log, kind).request, None)
     elif kind is not None:
         number = log.DESCRIPTOR.fields_by_name[kind].number
         raise StatusError(Code.UNIMPLEMENTED, f"Unsupported log_type for warmup: {number}")

@@ -9,7 +9,16 @@ import grpc
 import pytest
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2, types_pb2
-from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_management_pb2, predict_pb2
+from tensorflow_serving.apis import (
+    classification_pb2,
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    inference_pb2,
+    input_pb2,
+    model_management_pb2,
+    predict_pb2,
+    regression_pb2,
+)
 
 from tests.model_server_process import ModelServerClient
 from tests.tiny_models import CONTRACT, ECHO_DTYPES, predict_request
@@ -357,3 +366,177 @@ def test_reload_refuses_an_empty_config(server: ModelServerClient) -> None:
         "INVALID_ARGUMENT",
         "ServerModelConfig type not supported by HandleReloadConfigRequest. Only ModelConfigList is currently supported",
     )
+
+
+# --- 2.3 and 2.5: Classify, Regress, MultiInference ---------------------------------------------------------------
+
+
+def examples(*values: float, context: float | None = None) -> input_pb2.Input:
+    """tf.Examples with a feature x; or, with a context, empty ones that take x from it."""
+    message = input_pb2.Input()
+    target = message.example_list
+    if context is not None:
+        target = message.example_list_with_context
+        target.context.features.feature["x"].float_list.value.append(context)
+        target.examples.add()
+    for value in values:
+        target.examples.add().features.feature["x"].float_list.value.append(value)
+    return message
+
+
+def classify_request(signature: str = "classify", input_: Any = None, model: str = "half_plus_two") -> Any:
+    request = classification_pb2.ClassificationRequest(input=examples(2.0, 4.0) if input_ is None else input_)
+    request.model_spec.name, request.model_spec.signature_name = model, signature
+    return request
+
+
+def regress_request(signature: str = "regress", input_: Any = None, model: str = "half_plus_two") -> Any:
+    request = regression_pb2.RegressionRequest(input=examples(2.0, 4.0) if input_ is None else input_)
+    request.model_spec.name, request.model_spec.signature_name = model, signature
+    return request
+
+
+def test_classify_gives_labels_and_scores(server: ModelServerClient) -> None:
+    response = server.prediction.Classify(classify_request())
+    spec = response.model_spec
+    assert (spec.name, spec.version.value, spec.signature_name) == ("half_plus_two", 1, "classify")
+    classes = [[(c.label, c.score) for c in item.classes] for item in response.result.classifications]
+    assert classes == [[("up", 3.0), ("down", -3.0)], [("up", 4.0), ("down", -4.0)]]
+
+
+def test_classify_without_labels_leaves_them_empty(server: ModelServerClient) -> None:
+    response = server.prediction.Classify(classify_request("classify_scores"))
+    assert [[(c.label, c.score) for c in item.classes] for item in response.result.classifications] == [
+        [("", 3.0)],
+        [("", 4.0)],
+    ]
+
+
+def test_regress_gives_a_number_an_example(server: ModelServerClient) -> None:
+    response = server.prediction.Regress(regress_request())
+    assert [item.value for item in response.result.regressions] == [3.0, 4.0]
+    assert response.model_spec.signature_name == "regress"
+
+
+def test_a_context_is_part_of_every_example(server: ModelServerClient) -> None:
+    response = server.prediction.Regress(regress_request(input_=examples(6.0, context=2.0)))
+    assert [item.value for item in response.result.regressions] == [3.0, 5.0]
+
+
+@pytest.mark.parametrize(
+    ("request_", "text"),
+    [
+        pytest.param(classification_pb2.ClassificationRequest(), "Missing ModelSpec", id="no-model-spec"),
+        pytest.param(classify_request("S"), "No signature was found with the name: S", id="unknown-signature"),
+        pytest.param(classify_request("", model="sum_and_diff"), "Expected one input Tensor.", id="two-inputs"),
+        pytest.param(
+            classify_request("", model="half_plus_two"),
+            "No classification inputs found in SignatureDef: ",
+            id="no-inputs",
+        ),
+        pytest.param(
+            classify_request("regress"),
+            'Expected classification signature outputs to contain at least one of "classes" or "scores". Signature was: ',
+            id="no-classes",
+        ),
+        pytest.param(classify_request(input_=input_pb2.Input()), "Input is empty.", id="no-examples"),
+        pytest.param(
+            classify_request("classify_vector"),
+            "Expected Tensor shape: [batch_size num_classes] but got [2]",
+            id="rank-1",
+        ),
+    ],
+)
+def test_classify_refuses(server: ModelServerClient, request_: Any, text: str) -> None:
+    code, details = refusal(lambda: server.prediction.Classify(request_))
+    assert code == "INVALID_ARGUMENT"
+    assert details.startswith(text)
+
+
+@pytest.mark.parametrize(
+    ("request_", "text"),
+    [
+        pytest.param(regression_pb2.RegressionRequest(), "Missing ModelSpec", id="no-model-spec"),
+        pytest.param(regress_request("S"), "No signature was found with the name: S", id="unknown-signature"),
+        pytest.param(regress_request("", model="sum_and_diff"), "Expected one input Tensor.", id="two-inputs"),
+        pytest.param(regress_request("classify"), "Expected one output Tensor.", id="two-outputs"),
+        pytest.param(
+            regress_request("classify_scores"), "No regression outputs found in SignatureDef: ", id="no-outputs"
+        ),
+        pytest.param(regress_request(input_=input_pb2.Input()), "Input is empty.", id="no-examples"),
+        pytest.param(
+            regress_request("regress_wide"),
+            "Expected output Tensor shape to be either [batch_size] or [batch_size, 1] but got [2,2]",
+            id="too-wide",
+        ),
+        pytest.param(
+            regress_request("regress_total"),
+            "Input batch size did not match output batch size: 2 vs. 1",
+            id="another-batch",
+        ),
+    ],
+)
+def test_regress_refuses(server: ModelServerClient, request_: Any, text: str) -> None:
+    code, details = refusal(lambda: server.prediction.Regress(request_))
+    assert code == "INVALID_ARGUMENT"
+    assert details.startswith(text)
+
+
+def multi_request(*tasks: tuple[str, str, str]) -> inference_pb2.MultiInferenceRequest:
+    request = inference_pb2.MultiInferenceRequest(input=examples(2.0))
+    for model, signature, method in tasks:
+        task = request.tasks.add(method_name=method)
+        task.model_spec.name, task.model_spec.signature_name = model, signature
+    return request
+
+
+CLASSIFY = ("half_plus_two", "classify", "tensorflow/serving/classify")
+REGRESS = ("half_plus_two", "regress", "tensorflow/serving/regress")
+
+
+def test_multi_inference_answers_in_the_order_of_the_tasks(server: ModelServerClient) -> None:
+    response = server.prediction.MultiInference(multi_request(REGRESS, CLASSIFY))
+    assert [item.WhichOneof("result") for item in response.results] == ["regression_result", "classification_result"]
+    assert [item.model_spec.signature_name for item in response.results] == ["regress", "classify"]
+    assert response.results[0].regression_result.regressions[0].value == 3.0
+    assert response.results[1].classification_result.classifications[0].classes[0].score == 3.0
+
+
+@pytest.mark.parametrize(
+    ("request_", "code", "text"),
+    [
+        pytest.param(multi_request(), "INVALID_ARGUMENT", "ModelSpec has no name specified.", id="no-tasks"),
+        pytest.param(
+            multi_request(REGRESS, ("", "classify", "m")),
+            "INVALID_ARGUMENT",
+            "Found ModelSpec with an empty model name.",
+            id="no-name",
+        ),
+        pytest.param(
+            multi_request(REGRESS, ("shout", "classify", "m")),
+            "INVALID_ARGUMENT",
+            "All ModelSpecs in a MultiInferenceRequest must access the same model name.",
+            id="mixed-models",
+        ),
+        pytest.param(
+            multi_request(REGRESS, REGRESS),
+            "INVALID_ARGUMENT",
+            "Duplicate evaluation of signature: regress",
+            id="duplicate",
+        ),
+        pytest.param(
+            multi_request(("half_plus_two", "S", "m")),
+            "INVALID_ARGUMENT",
+            "Requested signature not found in model graph: S",
+            id="unknown-signature",
+        ),
+        pytest.param(
+            multi_request(("half_plus_two", "regress", "M")),
+            "UNIMPLEMENTED",
+            "Unsupported signature method_name: M",
+            id="unknown-method",
+        ),
+    ],
+)
+def test_multi_inference_refuses(server: ModelServerClient, request_: Any, code: str, text: str) -> None:
+    assert refusal(lambda: server.prediction.MultiInference(request_)) == (code, text)

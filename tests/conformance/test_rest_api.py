@@ -612,3 +612,103 @@ def test_quoted_values_are_cut_near_256_bytes(server: ModelServerClient) -> None
 def test_error_layout(server: ModelServerClient) -> None:
     reply = server.http("POST", HALF, b"{}")
     assert reply.body == b"{\n    \"error\": \"Missing 'inputs' or 'instances' key\"\n}"
+
+
+# --- 1.6 classify and regress -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("verb", "body", "reply"),
+    [
+        pytest.param(
+            "classify",
+            {"signature_name": "classify", "examples": [{"x": 2.0}]},
+            b'{\n    "results": [[["up", 3.0], ["down", -3.0]]\n    ]\n}',
+            id="classify",
+        ),
+        pytest.param(
+            "classify",
+            {"signature_name": "classify_scores", "examples": [{"x": 2.0}, {"x": [4.0]}]},
+            b'{\n    "results": [[["", 3.0]], [["", 4.0]]\n    ]\n}',
+            id="without-labels",
+        ),
+        pytest.param(
+            "regress",
+            {"signature_name": "regress", "examples": [{"x": 2.0}, {"x": 4.5}]},
+            b'{\n    "results": [3.0, 4.25]\n}',
+            id="regress",
+        ),
+        pytest.param(
+            "regress",
+            {"signature_name": "regress", "context": {"x": 2.0}, "examples": [{}, {"x": 4.0}]},
+            b'{\n    "results": [3.0, 4.0]\n}',
+            id="context",
+        ),
+        pytest.param(
+            "regress",
+            {"signature_name": "regress", "examples": [{"x": 2.0, "i": [1, True], "s": ["a", {"b64": "aGk="}]}]},
+            b'{\n    "results": [3.0]\n}',
+            id="other-features",
+        ),
+    ],
+)
+def test_classify_and_regress(server: ModelServerClient, verb: str, body: Any, reply: bytes) -> None:
+    got = server.http("POST", f"/v1/models/half_plus_two:{verb}", body)
+    assert (got.status, got.body) == (200, reply)
+
+
+def whole(text: str, problem: str) -> str:
+    return f"JSON Value: {text} {problem}"
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        pytest.param(
+            {}, whole("{}", "When method is classify, key 'examples' is expected and was not found"), id="no-examples"
+        ),
+        pytest.param(
+            {"examples": 1},
+            whole('{\n    "examples": 1\n}', "Expecting 'examples' value to be an list/array"),
+            id="examples-no-list",
+        ),
+        pytest.param(
+            {"examples": []},
+            whole('{\n    "examples": []\n}', "'examples' value is an empty array"),
+            id="examples-empty",
+        ),
+        pytest.param({"examples": [1]}, "Example must be JSON object but got JSON Number", id="example-no-object"),
+        pytest.param({"examples": [{"F": None}]}, "Feature: F has element with unexpected JSON type: Null", id="null"),
+        pytest.param(
+            {"examples": [{"F": [[1]]}]}, "Feature: F has element with unexpected JSON type: Array", id="nested-list"
+        ),
+        pytest.param(
+            {"examples": [{"F": {"a": 1}}]}, "Feature: F has element with unexpected JSON type: Object", id="object"
+        ),
+        pytest.param(
+            {"examples": [{"F": [1, 2.0]}]}, "Unexpected element type in feature: F expecting type: int64", id="mixed"
+        ),
+        pytest.param(
+            {"examples": [{"F": [1.5, "a"]}]},
+            "Unexpected element type in feature: F expecting type: float",
+            id="mixed-float",
+        ),
+        pytest.param(
+            {"examples": [{"F": ["a", True]}]},
+            "Unexpected element type in feature: F expecting type: bytes",
+            id="mixed-bytes",
+        ),
+        pytest.param(
+            {"examples": [{"F": 2**63}]}, "Feature: F has uint64_t element. Only int64_t is supported.", id="uint64"
+        ),
+        pytest.param(
+            {"signature_name": "S", "examples": [{"x": 1.0}]},
+            "No signature was found with the name: S",
+            id="unknown-signature",
+        ),
+    ],
+)
+@pytest.mark.parametrize("verb", ["classify", "regress"])
+def test_classify_and_regress_refuse(server: ModelServerClient, verb: str, body: Any, error: str) -> None:
+    reply = server.http("POST", f"/v1/models/half_plus_two:{verb}", body)
+    assert (reply.status, reply.error) == (400, error)

@@ -1,0 +1,78 @@
+"""MultiInference: several signatures of one model on the same tf.Examples, in one run.
+
+The order of checks and every text are those of tensorflow_serving/servables/tensorflow/multi_inference.cc.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tensorflow_serving.apis import inference_pb2
+
+from serving.model_server import classify, regress
+from serving.model_server.example_input import serialized_examples
+from serving.model_server.predict import fill_model_spec
+from serving.model_server.servable import DEFAULT_SIGNATURE, Servable
+from serving.model_server.status import Code, StatusError, invalid_argument
+from serving.model_server.tensors import Array
+
+
+@dataclass(frozen=True)
+class _Method:
+    """What a task of one method name does."""
+
+    check: Callable[[Any], None]
+    outputs: Callable[[Any], list[str]]
+    fill: Callable[[Any, Any, Mapping[str, Array], int], None]
+    result_field: str
+
+
+_METHODS = {
+    classify.METHOD_NAME: _Method(
+        classify.check_classification,
+        classify.classification_outputs,
+        classify.fill_classifications,
+        "classification_result",
+    ),
+    regress.METHOD_NAME: _Method(
+        regress.check_regression, regress.regression_outputs, regress.fill_regressions, "regression_result"
+    ),
+}
+
+
+def run_multi_inference(
+    servable: Servable, request: inference_pb2.MultiInferenceRequest, timeout_s: float | None
+) -> inference_pb2.MultiInferenceResponse:
+    """Answer a MultiInferenceRequest; results come in the order of the tasks."""
+    signatures = _signatures(servable, request)
+    examples = serialized_examples(request.input)
+    feeds = {signature.inputs[classify.INPUTS].name: examples for signature, _ in signatures.values()}
+    fetches = sorted({name for signature, method in signatures.values() for name in method.outputs(signature)})
+    tensors = dict(zip(fetches, servable.runner.run(feeds, fetches, timeout_s), strict=True))
+    response = inference_pb2.MultiInferenceResponse()
+    for task, (name, (signature, method)) in zip(request.tasks, signatures.items(), strict=True):
+        result = response.results.add()
+        method.fill(getattr(result, method.result_field), signature, tensors, len(examples))
+        fill_model_spec(result.model_spec, task.model_spec.name, servable.id.version, name)
+    return response
+
+
+def _signatures(servable: Servable, request: inference_pb2.MultiInferenceRequest) -> dict[str, tuple[Any, _Method]]:
+    """Signature name -> SignatureDef and method, checked task by task."""
+    found: dict[str, tuple[Any, _Method]] = {}
+    for task in request.tasks:
+        if not task.model_spec.name:
+            raise invalid_argument("Found ModelSpec with an empty model name.")
+        if task.model_spec.name != request.tasks[0].model_spec.name:
+            raise invalid_argument("All ModelSpecs in a MultiInferenceRequest must access the same model name.")
+        name = task.model_spec.signature_name or DEFAULT_SIGNATURE
+        if name in found:
+            raise invalid_argument(f"Duplicate evaluation of signature: {name}")
+        if name not in servable.signatures:
+            raise invalid_argument(f"Requested signature not found in model graph: {name}")
+        method = _METHODS.get(task.method_name)
+        if method is None:
+            raise StatusError(Code.UNIMPLEMENTED, f"Unsupported signature method_name: {task.method_name}")
+        method.check(servable.signatures[name])
+        found[name] = (servable.signatures[name], method)
+    return found
