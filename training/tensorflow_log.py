@@ -17,10 +17,10 @@ def quiet_tensorflow() -> Iterator[None]:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its Python half: notes on saving, deprecations of TF1
     # ~/.keras/keras.json may name another backend; a SavedModel needs this one.
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+    level = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # "no GPU here" is an error to TensorFlow, hence not 2
+    if level in ("0", "1"):  # information and warnings are wanted
         yield
         return
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # "no GPU here" is an error to TensorFlow, hence not 2
     # Another process sifts, so that the last words of an import that aborts are not lost.
     sieve = subprocess.Popen(["grep", "-Ev", _CHATTER], stdin=subprocess.PIPE, stdout=sys.stderr)
     assert sieve.stdin is not None  # noqa: S101 (tells mypy what PIPE does)
