@@ -74,12 +74,33 @@ class FeatureInput:
 
 
 @dataclass(frozen=True)
+class PredictionSet:
+    """The classes whose probability reaches the threshold hold the true one with probability `level` (conformal, LAC).
+
+    The most probable class always belongs to the set.
+    """
+
+    level: float  # e.g. 0.9; marginal over inputs like those of training
+    threshold: float
+
+
+@dataclass(frozen=True)
 class ClassOutput:
     """Class probabilities: a float32 tensor of shape (batch, len(class_names))."""
 
     tensor: str
     class_names: tuple[str, ...]
+    prediction_set: PredictionSet | None = None
     kind: Literal["classes"] = "classes"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Two further outputs, float32 (batch, 1): the true value lies between them with probability `level`."""
+
+    level: float  # e.g. 0.9; marginal over inputs like those of training
+    low: str  # tensor
+    high: str  # tensor
 
 
 @dataclass(frozen=True)
@@ -88,7 +109,17 @@ class ValueOutput:
 
     tensor: str
     unit: str
+    interval: Interval | None = None
     kind: Literal["value"] = "value"
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A further output, float32 of shape (batch, 1): how unlike the training data an instance is."""
+
+    tensor: str
+    threshold: float  # a score above it is out of domain
+    description: str  # what the score measures, and which share of the training data exceeds the threshold
 
 
 @dataclass(frozen=True)
@@ -135,6 +166,7 @@ class ModelContract:
     golden_tolerance: float  # largest absolute difference from a golden answer, on any hardware
     evaluation: Evaluation
     provenance: Provenance
+    domain: Domain | None = None
     contract_version: int = CONTRACT_VERSION
 
     def __post_init__(self) -> None:
@@ -182,7 +214,7 @@ def _decode(hint: Any, value: Any, where: str) -> Any:
         return _decode_dataclass(hint, value, where)
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
-        return _decode_dataclass(_by_kind(arguments, value, where), value, where)
+        return _decode_union(arguments, value, where)
     if origin is Literal:
         if value not in arguments:
             raise ContractError(f"{where}: expected one of {list(arguments)}, got {value!r}")
@@ -201,9 +233,20 @@ def _decode_dataclass(cls: Any, value: Any, where: str) -> Any:
     hints = get_type_hints(cls)
     if unknown := sorted(members.keys() - hints.keys()):
         raise ContractError(f"{where or '/'}: unknown fields {unknown}")
-    if missing := sorted(hints.keys() - members.keys()):
+    required = {field.name for field in dataclasses.fields(cls) if field.default is dataclasses.MISSING}
+    if missing := sorted(required - members.keys()):
         raise ContractError(f"{where or '/'}: missing fields {missing}")
     return cls(**{name: _decode(hints[name], item, f"{where}/{name}") for name, item in members.items()})
+
+
+def _decode_union(candidates: tuple[Any, ...], value: Any, where: str) -> Any:
+    """`X | None`, or dataclasses told apart by their `kind`."""
+    if type(None) in candidates:
+        if value is None:
+            return None
+        (hint,) = (candidate for candidate in candidates if candidate is not type(None))
+        return _decode(hint, value, where)
+    return _decode_dataclass(_by_kind(candidates, value, where), value, where)
 
 
 def _by_kind(candidates: tuple[Any, ...], value: Any, where: str) -> Any:
