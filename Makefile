@@ -9,8 +9,6 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PROTOS := $(shell find proto -name '*.proto')
 
-export TF_CPP_MIN_LOG_LEVEL ?= 2
-
 .PHONY: help install run train serve test bench check format lint types imports generated unit proto lock clean
 
 help: ## list the targets

@@ -84,7 +84,8 @@ def model_server_part(settings: Settings, config_file: Path, environ: Mapping[st
             return f"port {settings.model_server_port} is not open yet ({error})"
         return None
 
-    return Part("model server", command, environ, why_not_ready, MODEL_SERVER_GRACE_PERIOD_S)
+    calm = {"TF_CPP_MIN_LOG_LEVEL": "2", **environ}  # warnings of TensorFlow's start say nothing to an operator
+    return Part("model server", command, calm, why_not_ready, MODEL_SERVER_GRACE_PERIOD_S)
 
 
 def http_gateway_part(settings: GatewaySettings, environ: Mapping[str, str]) -> Part:

@@ -14,7 +14,7 @@ def train(store: Path, *arguments: str) -> str:
     """Run the training job as a user does; its output."""
     done = subprocess.run(
         [sys.executable, "-m", "training", *arguments],
-        env={**os.environ, "ATELIER_STORE": str(store), "TF_CPP_MIN_LOG_LEVEL": "2"},
+        env={**os.environ, "ATELIER_STORE": str(store)},
         capture_output=True,
         text=True,
         check=False,

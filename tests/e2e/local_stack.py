@@ -28,7 +28,6 @@ class LocalStack:
             "ATELIER_HTTP_PORT": str(self.http_port),
             "ATELIER_MODEL_SERVER_PORT": str(self.grpc_port),
             "ATELIER_MODEL_SERVER_REST_PORT": str(self.rest_port),
-            "TF_CPP_MIN_LOG_LEVEL": "2",
             **settings,
         }
         self.url = f"http://127.0.0.1:{self.http_port}"
