@@ -5,8 +5,11 @@ PROMETHEUS_MULTIPROC_DIR when that package is imported: __main__ sets it first),
 """
 
 import platform
+from collections.abc import Iterable
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 import serving
@@ -91,8 +94,27 @@ class Metrics:
         if self._folder is None:
             return generate_latest(self._registry)
         everybody = CollectorRegistry()
-        MultiProcessCollector(everybody, path=self._folder)  # type: ignore[no-untyped-call]
+        AllWorkers(everybody, path=self._folder)  # type: ignore[no-untyped-call]
         return generate_latest(everybody)
+
+
+class AllWorkers(MultiProcessCollector):
+    """The package's own collector, but for files that are still empty.
+
+    A worker that starts makes a file before it gives it a size; reading it just then fails (prometheus_client 0.26).
+    """
+
+    def collect(self) -> Iterable[Metric]:
+        """The merged series of every file in the folder."""
+        files = [str(file) for file in Path(self._path).glob("*.db") if _has_content(file)]
+        return self.merge(files, accumulate=True)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def _has_content(file: Path) -> bool:
+    try:
+        return file.stat().st_size > 0
+    except FileNotFoundError:  # a gauge of a worker that died just now
+        return False
 
 
 def forget_worker(pid: int, folder: str) -> None:

@@ -84,8 +84,11 @@ class GrpcModelServer:
         return tuple(_status(status) for status in response.model_version_status)
 
     def close(self) -> None:
-        """Close the channel; calls under way fail."""
-        self._channel.close()
+        """Let go of the channel, which closes once nothing uses it.
+
+        Not `channel.close()`: its connectivity thread then fails on the closed channel (gRPC 1.85).
+        """
+        self._channel.unsubscribe(self._on_connectivity)
 
     def _call(self, name: str, method: Any, request: Any, timeout_s: float) -> Any:
         """One call, its errors in our words."""

@@ -39,7 +39,9 @@ def gateway(server):
 
 def series(gateway: GatewayProcess) -> dict[tuple[str, ...], float]:
     """(name, label values in the order of the label names) -> value, from whichever worker answers."""
-    families = text_string_to_metric_families(gateway.request("GET", "/metrics").body.decode())
+    reply = gateway.request("GET", "/metrics")
+    assert reply.status == 200, gateway.log()
+    families = text_string_to_metric_families(reply.body.decode())
     return {
         (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
         for family in families

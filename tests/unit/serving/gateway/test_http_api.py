@@ -183,7 +183,8 @@ def test_another_method_is_405_with_the_right_ones(client, method, path, allow):
 def test_head_and_options_have_no_body(client):
     assert client.head("/v1/models").data == b""
     options = client.options("/v1/models/houses:predict")
-    assert (options.status_code, options.data, options.headers["Allow"]) == (200, b"", "POST, OPTIONS")
+    assert (options.status_code, options.data) == (200, b"")
+    assert set(options.headers["Allow"].split(", ")) == {"POST", "OPTIONS"}
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,12 @@ def test_a_call_to_the_model_server_is_counted_and_timed():
     assert seen["atelier_model_server_call_duration_seconds_sum", "Predict"] == 0.75
 
 
+def test_a_workers_file_that_is_still_empty_is_passed_over(tmp_path):
+    (tmp_path / "counter_4711.db").touch()
+
+    assert Metrics(str(tmp_path)).exposition() == b""
+
+
 def test_the_build_is_told_with_the_projects_version():
     project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
 
