@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from tensorflow_serving.apis import classification_pb2
 
+from serving.model_server import metrics
 from serving.model_server.example_input import serialized_examples
 from serving.model_server.predict import fill_model_spec
 from serving.model_server.servable import DEFAULT_SIGNATURE, Servable
@@ -28,7 +29,8 @@ def run_classify(
     check_classification(signature)
     examples = serialized_examples(request.input)
     names = classification_outputs(signature)
-    arrays = servable.runner.run({signature.inputs[INPUTS].name: examples}, names, timeout_s)
+    with metrics.run_of(servable.id.name, "Classify"):
+        arrays = servable.runner.run({signature.inputs[INPUTS].name: examples}, names, timeout_s)
     response = classification_pb2.ClassificationResponse()
     fill_model_spec(response.model_spec, request.model_spec.name, servable.id.version, name)
     fill_classifications(response.result, signature, dict(zip(names, arrays, strict=True)), len(examples))

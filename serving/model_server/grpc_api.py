@@ -1,5 +1,6 @@
 """The gRPC door: PredictionService and ModelService. Translates calls and statuses, decides nothing."""
 
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
+from serving.model_server import metrics
 from serving.model_server.classify import run_classify
 from serving.model_server.model_status import check_metadata_fields, metadata_response, status_response
 from serving.model_server.multi_inference import run_multi_inference
@@ -48,6 +50,20 @@ def _answer(context: grpc.ServicerContext, call: Callable[[], _Reply]) -> _Reply
         raise AssertionError("abort returned") from error
 
 
+def _measured(api: str, model: str, call: Callable[[], _Reply]) -> _Reply:
+    """Make the call, and count it."""
+    start_s, code = time.perf_counter(), Code.INTERNAL
+    try:
+        reply = call()
+        code = Code.OK
+    except StatusError as error:
+        code = error.code
+        raise
+    finally:
+        metrics.record_request(model, api, "GRPC", code, start_s)
+    return reply
+
+
 def _timeout_s(context: grpc.ServicerContext) -> float | None:
     """The time the client still waits; None if it waits for ever, which gRPC gives as centuries."""
     remaining_s: float | None = context.time_remaining()
@@ -76,7 +92,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer): 
             with self._core.handle(request.model_spec) as servable:
                 return run_predict(servable, request, _timeout_s(context), as_content=self._as_content)
 
-        return _answer(context, call)
+        return _answer(context, lambda: _measured("Predict", request.model_spec.name, call))
 
     def Classify(  # noqa: N802
         self, request: classification_pb2.ClassificationRequest, context: grpc.ServicerContext
@@ -88,7 +104,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer): 
             with self._core.handle(request.model_spec) as servable:
                 return run_classify(servable, request, _timeout_s(context))
 
-        return _answer(context, call)
+        return _answer(context, lambda: _measured("Classify", request.model_spec.name, call))
 
     def Regress(  # noqa: N802
         self, request: regression_pb2.RegressionRequest, context: grpc.ServicerContext
@@ -100,7 +116,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer): 
             with self._core.handle(request.model_spec) as servable:
                 return run_regress(servable, request, _timeout_s(context))
 
-        return _answer(context, call)
+        return _answer(context, lambda: _measured("Regress", request.model_spec.name, call))
 
     def MultiInference(  # noqa: N802
         self, request: inference_pb2.MultiInferenceRequest, context: grpc.ServicerContext
@@ -156,12 +172,15 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):  # type: ignore
                     "ServerModelConfig type not supported by HandleReloadConfigRequest. Only ModelConfigList is "
                     "currently supported"
                 )
+            before = {name: metrics.REGISTRY.first_value(name) for name in request.metric_names}
             try:
                 self._core.reload(request.config)
             except WaitCancelled as error:
                 raise StatusError(Code.CANCELLED, "The server is shutting down") from error
             response = model_management_pb2.ReloadConfigResponse()
             response.status.error_code = Code.OK
+            for name, value in before.items():
+                response.metric.add(name=name, int64_value_increase=metrics.REGISTRY.first_value(name) - value)
             return response
 
         return _answer(context, call)

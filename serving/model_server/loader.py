@@ -16,7 +16,8 @@ from google.protobuf.message import DecodeError
 from tensorflow import Graph, errors
 from tensorflow.compat import v1
 
-from serving.model_server.servable import Servable, ServableId
+from serving.model_server import metrics
+from serving.model_server.servable import Runner, Servable, ServableId
 from serving.model_server.session_runner import SessionRunner
 from serving.model_server.status import Code, StatusError
 
@@ -48,12 +49,18 @@ class SavedModelLoader:
     tags: Sequence[str]
     session_config: Any  # tensorflow.ConfigProto
     warm_up: Callable[[Servable, Path], None]
+    wrap: Callable[[Runner, Path], Runner]  # what stands between requests and the session, such as batching
 
     def load(self) -> Servable:
         """Load the SavedModel and replay its warm-up requests. See `Loader`."""
         _logger.info("Reading SavedModel from: %s", self.path)
-        session, signatures = _load_graph(self.path, self.tags, self.session_config)
-        servable = Servable(self.id, signatures, SessionRunner(session))
+        try:
+            session, signatures = _load_graph(self.path, self.tags, self.session_config)
+        except StatusError:
+            metrics.load_attempt_count.increment(str(self.path), "fail")
+            raise
+        metrics.load_attempt_count.increment(str(self.path), "success")
+        servable = Servable(self.id, signatures, self.wrap(SessionRunner(session), self.path))
         try:
             self.warm_up(servable, self.path)
         except StatusError:

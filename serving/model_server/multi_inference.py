@@ -9,7 +9,7 @@ from typing import Any
 
 from tensorflow_serving.apis import inference_pb2
 
-from serving.model_server import classify, regress
+from serving.model_server import classify, metrics, regress
 from serving.model_server.example_input import serialized_examples
 from serving.model_server.predict import fill_model_spec
 from serving.model_server.servable import DEFAULT_SIGNATURE, Servable
@@ -49,6 +49,8 @@ def run_multi_inference(
     feeds = {signature.inputs[classify.INPUTS].name: examples for signature, _ in signatures.values()}
     fetches = sorted({name for signature, method in signatures.values() for name in method.outputs(signature)})
     tensors = dict(zip(fetches, servable.runner.run(feeds, fetches, timeout_s), strict=True))
+    metrics.request_example_counts.add(len(examples), servable.id.name)
+    metrics.request_example_count_total.increment(servable.id.name, by=len(examples))
     response = inference_pb2.MultiInferenceResponse()
     for task, (name, (signature, method)) in zip(request.tasks, signatures.items(), strict=True):
         result = response.results.add()

@@ -9,6 +9,7 @@ from typing import Any
 
 from tensorflow_serving.apis import predict_pb2
 
+from serving.model_server import metrics
 from serving.model_server.servable import DEFAULT_SIGNATURE, Servable
 from serving.model_server.status import Code, StatusError, invalid_argument
 from serving.model_server.tensors import Array, TensorParsingError, base_dtype, to_array, to_proto
@@ -44,7 +45,8 @@ def predict(
         raise StatusError(Code.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.')
     feeds = _feeds(signature, inputs, read)
     aliases = _output_aliases(signature, output_filter)
-    arrays = servable.runner.run(feeds, [signature.outputs[alias].name for alias in aliases], timeout_s)
+    with metrics.run_of(servable.id.name, "Predict"):
+        arrays = servable.runner.run(feeds, [signature.outputs[alias].name for alias in aliases], timeout_s)
     outputs = {
         alias: (array, base_dtype(signature.outputs[alias].dtype)) for alias, array in zip(aliases, arrays, strict=True)
     }

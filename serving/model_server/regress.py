@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from tensorflow_serving.apis import regression_pb2
 
+from serving.model_server import metrics
 from serving.model_server.classify import INPUTS, named_signature
 from serving.model_server.example_input import serialized_examples
 from serving.model_server.predict import fill_model_spec
@@ -29,7 +30,8 @@ def run_regress(
     check_regression(signature)
     examples = serialized_examples(request.input)
     names = regression_outputs(signature)
-    arrays = servable.runner.run({signature.inputs[INPUTS].name: examples}, names, timeout_s)
+    with metrics.run_of(servable.id.name, "Regress"):
+        arrays = servable.runner.run({signature.inputs[INPUTS].name: examples}, names, timeout_s)
     response = regression_pb2.RegressionResponse()
     fill_model_spec(response.model_spec, request.model_spec.name, servable.id.version, name)
     fill_regressions(response.result, signature, dict(zip(names, arrays, strict=True)), len(examples))

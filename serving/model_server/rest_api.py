@@ -7,6 +7,7 @@ import gzip
 import io
 import logging
 import re
+import time
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from urllib.parse import unquote_to_bytes
 
 from tensorflow_serving.apis import classification_pb2, model_pb2, regression_pb2
 
+from serving.model_server import metrics
 from serving.model_server.classify import run_classify
 from serving.model_server.json_examples import classification_document, fill_example_request, regression_document
 from serving.model_server.json_reply import Output, predict_document
@@ -82,8 +84,16 @@ class _UnwritableError(Exception):
 class RestApi:
     """The application that waitress serves."""
 
-    def __init__(self, core: ServerCore, *, timeout_s: float | None, enable_cors: bool) -> None:
-        """`timeout_s`: how long a graph may run for one call."""
+    def __init__(
+        self, core: ServerCore, *, timeout_s: float | None, enable_cors: bool, metrics_path: str | None
+    ) -> None:
+        """Make the application.
+
+        Args:
+            timeout_s: how long a graph may run for one call.
+            metrics_path: where Prometheus reads, if anywhere.
+        """
+        self._metrics_path = metrics_path
         self._core = core
         self._timeout_s = timeout_s
         self._cors_headers = _CORS_HEADERS if enable_cors else []
@@ -92,13 +102,26 @@ class RestApi:
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         target = environ["REQUEST_URI"]
+        if self._metrics_path and target.partition("?")[0] == self._metrics_path:
+            return self._metrics(start_response, target)
         if not _API.fullmatch(target):
             return _not_found(start_response)
-        reply = self._reply(environ, environ["REQUEST_METHOD"], target)
+        start_s, method = time.perf_counter(), environ["REQUEST_METHOD"]
+        reply = self._reply(environ, method, target)
+        metrics.record_request(*_counted_as(method, target), "REST", reply.code, start_s)
         status = _HTTP_STATUS.get(reply.code, 500)
         headers = [*reply.headers, *self._cors_headers, ("Content-Length", str(len(reply.body)))]
         start_response(f"{status} {_reason(status)}", headers)
         return [reply.body]
+
+    def _metrics(self, start_response: StartResponse, target: str) -> Iterable[bytes]:
+        """The page that Prometheus reads; a query string is refused."""
+        status, page = "200 OK", metrics.REGISTRY.page()
+        if target != self._metrics_path:
+            status, page = "400 Bad Request", f"Unexpected path: {target}. Should be {self._metrics_path}"
+        body = page.encode()
+        start_response(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+        return [body]
 
     def _reply(self, environ: dict[str, Any], method: str, target: str) -> _Reply:
         body = _read_body(environ)
@@ -162,6 +185,14 @@ class RestApi:
         _need_name(spec)
         with self._core.handle(spec) as servable:
             return metadata_document(metadata_response(servable))
+
+
+def _counted_as(method: str, target: str) -> tuple[str, str]:
+    """The model and the API that a call is counted under; both empty for what is malformed."""
+    match = (_INFERENCE if method == "POST" else _MODEL).fullmatch(target) if method in ("POST", "GET") else None
+    if match is None:
+        return "", ""
+    return _decoded(match[1] or ""), match[4] if method == "POST" else ""
 
 
 def _signature(servable: Servable, name: str) -> Any:

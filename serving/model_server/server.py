@@ -12,15 +12,18 @@ import grpc
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 from tensorflow_serving.config import model_server_config_pb2
 
+from serving.generated.atelier.serverconfig.v1 import server_config_pb2
 from serving.model_server import warmup
+from serving.model_server.batching_config import Batching
 from serving.model_server.flags import Flags
 from serving.model_server.grpc_api import ModelService, PredictionService
+from serving.model_server.grpc_health import health_handler
 from serving.model_server.loader import SavedModelLoader
 from serving.model_server.manager import ManagerOptions
 from serving.model_server.model_config import read_text_proto, single_model_config
 from serving.model_server.rest_api import RestApi
 from serving.model_server.rest_server import RestServer
-from serving.model_server.servable import Servable, ServableId
+from serving.model_server.servable import Runner, Servable, ServableId
 from serving.model_server.server_core import ServerCore, ServerCoreOptions
 from serving.model_server.session_config import session_config
 from serving.model_server.state_monitor import WaitCancelled
@@ -28,6 +31,8 @@ from serving.model_server.status import StatusError, invalid_argument
 
 _logger = logging.getLogger(__name__)
 
+_PROMETHEUS_PATH = "/monitoring/prometheus/metrics"
+_HEALTHY_SERVICES = ("", "ModelService", "PredictionService")  # short names, as in server.cc
 _MAX_MESSAGE_BYTES = 2**31 - 1
 
 
@@ -42,6 +47,7 @@ class Server:
         _check(flags)
         self._flags = flags
         self._sessions = session_config(flags)
+        self._batching = Batching(flags) if flags.enable_batching else None
         self._core = ServerCore(self._loader, _core_options(flags), stop)
         self._grpc: grpc.Server | None = None
         self._rest: RestServer | None = None
@@ -77,7 +83,9 @@ class Server:
         self._core.stop()
 
     def _loader(self, servable: ServableId, path: Path) -> SavedModelLoader:
-        return SavedModelLoader(servable, path, self._flags.saved_model_tags.split(","), self._sessions, self._warm_up)
+        wrap = self._batching.wrap if self._batching else _unwrapped
+        tags = self._flags.saved_model_tags.split(",")
+        return SavedModelLoader(servable, path, tags, self._sessions, self._warm_up, wrap)
 
     def _warm_up(self, servable: Servable, path: Path) -> None:
         if self._flags.enable_model_warmup:
@@ -85,6 +93,7 @@ class Server:
 
     def _start_grpc(self) -> None:
         flags = self._flags
+        credentials = _credentials(flags)
         self._grpc = grpc.server(
             ThreadPoolExecutor(flags.grpc_max_threads, "grpc"),
             options=[
@@ -98,11 +107,16 @@ class Server:
             PredictionService(self._core, as_content=flags.enable_serialization_as_tensor_content), self._grpc
         )
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(self._core), self._grpc)
+        if flags.enable_grpc_healthcheck_service:
+            self._grpc.add_generic_rpc_handlers((health_handler(_HEALTHY_SERVICES),))
         addresses = [f"0.0.0.0:{flags.port}"] if flags.port else []
         addresses += [f"unix:{flags.grpc_socket_path}"] if flags.grpc_socket_path else []
         try:
             for address in addresses:
-                self._grpc.add_insecure_port(address)
+                if credentials:
+                    self._grpc.add_secure_port(address, credentials)
+                else:
+                    self._grpc.add_insecure_port(address)
         except RuntimeError as error:
             raise invalid_argument("Failed to BuildAndStart gRPC server") from error
         self._grpc.start()
@@ -121,7 +135,12 @@ class Server:
             )
             return
         timeout_s = flags.rest_api_timeout_in_ms / 1000 if flags.rest_api_timeout_in_ms > 0 else None
-        application = RestApi(self._core, timeout_s=timeout_s, enable_cors=flags.rest_api_enable_cors_support)
+        application = RestApi(
+            self._core,
+            timeout_s=timeout_s,
+            enable_cors=flags.rest_api_enable_cors_support,
+            metrics_path=_metrics_path(flags),
+        )
         try:
             self._rest = RestServer(application, flags.rest_api_port, flags.rest_api_num_threads)
         except OSError as error:
@@ -142,6 +161,10 @@ class Server:
                 _logger.error("PollFilesystemAndReloadConfig failed to ReloadConfig: %s", error.message)  # noqa: TRY400
             except WaitCancelled:
                 return
+
+
+def _unwrapped(runner: Runner, _: Path) -> Runner:
+    return runner
 
 
 def _check(flags: Flags) -> None:
@@ -179,6 +202,28 @@ def _model_server_config(flags: Flags) -> model_server_config_pb2.ModelServerCon
     config = model_server_config_pb2.ModelServerConfig()
     read_text_proto(flags.model_config_file, config)
     return config
+
+
+def _metrics_path(flags: Flags) -> str | None:
+    """Where Prometheus reads, if the monitoring configuration says so."""
+    config = server_config_pb2.MonitoringConfig()
+    if flags.monitoring_config_file:
+        read_text_proto(flags.monitoring_config_file, config)
+    prometheus = config.prometheus_config
+    return (prometheus.path or _PROMETHEUS_PATH) if prometheus.enable else None
+
+
+def _credentials(flags: Flags) -> grpc.ServerCredentials | None:
+    """TLS as the SSLConfig says; None without one."""
+    if not flags.ssl_config_file:
+        return None
+    config = server_config_pb2.SSLConfig()
+    read_text_proto(flags.ssl_config_file, config)
+    return grpc.ssl_server_credentials(
+        [(config.server_key.encode(), config.server_cert.encode())],
+        root_certificates=config.custom_ca.encode() or None,
+        require_client_auth=config.client_verify,
+    )
 
 
 def _channel_arguments(text: str) -> list[tuple[str, int | str]]:

@@ -13,6 +13,7 @@ from tensorflow import errors
 from tensorflow.compat import v1
 from tensorflow_serving.apis import prediction_log_pb2
 
+from serving.model_server import metrics
 from serving.model_server.classify import run_classify
 from serving.model_server.multi_inference import run_multi_inference
 from serving.model_server.predict import run_predict
@@ -43,18 +44,21 @@ def warm_up(servable: Servable, path: Path, iterations: int) -> int:
         _logger.info("No warmup data file found at %s", requests)
         return 0
     _logger.info("Starting to read warmup data for model at %s", requests)
-    start, count = time.monotonic(), 0
+    start_s, count = time.perf_counter(), 0
     for count, record in enumerate(_records(requests), start=1):
         for _ in range(iterations):
             _replay(servable, record)
         if count > MAX_RECORDS:
             raise invalid_argument(f"Number of warmup records exceeds the maximum ({MAX_RECORDS}) at {requests}")
+    latency = metrics.microseconds_since(start_s)
+    metrics.model_warmup_latency.add(latency, str(path), "OK")
+    metrics.model_warmup_records_read.increment(str(path), "OK", by=count)
     _logger.info(
         "Finished reading warmup data for model at %s. Number of warmup records read: %d. Elapsed time "
         "(microseconds): %d.",
         requests,
         count,
-        (time.monotonic() - start) * 1e6,
+        latency,
     )
     return count
 

@@ -155,7 +155,7 @@ def test_warm_up_runs_before_a_version_is_available(start: Start, tmp_path: Path
 @pytest.mark.parametrize(
     ("records", "error"),
     [
-        (b"no TFRecord", "DATA_LOSS"),
+        (b"this is no TFRecord file", "DATA_LOSS"),
         ([tiny_models.predict_request("any", z=[1.0])], "INVALID_ARGUMENT: Signature input alias: x"),
     ],
 )
@@ -172,7 +172,7 @@ def test_a_failing_warm_up_fails_the_start(
 
 
 def test_warm_up_can_be_switched_off(start: Start, tmp_path: Path, versions: dict[int, Path]) -> None:
-    tiny_models.add_warmup(put(versions[2], tmp_path / "half"), []).write_bytes(b"no TFRecord")
+    tiny_models.add_warmup(put(versions[2], tmp_path / "half"), []).write_bytes(b"this is no TFRecord file")
     half_server(start, tmp_path / "half", "--enable_model_warmup=false")
 
 

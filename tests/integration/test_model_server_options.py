@@ -1,0 +1,208 @@
+"""One model server with everything switched on: batching, monitoring, health. And TLS."""
+
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf import wrappers_pb2
+from prometheus_client.parser import text_string_to_metric_families
+from tensorflow_serving.apis import model_management_pb2, prediction_service_pb2_grpc
+
+from tests import tiny_models
+from tests.model_server_process import ModelServerProcess, write_model_config
+
+METRICS = "/monitoring/prometheus/metrics"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelServerProcess]:
+    base = tmp_path_factory.mktemp("options")
+    models = {"half": base / "half", "rows": base / "rows", "two": base / "two"}
+    tiny_models.publish(tiny_models.half_plus_two, models["half"], 1)
+    tiny_models.publish(tiny_models.row_times_two, models["rows"], 1)
+    tiny_models.publish(tiny_models.sum_and_diff, models["two"], 1)
+    (base / "batching").write_text(
+        "max_batch_size { value: 8 } batch_timeout_micros { value: 100000 } allowed_batch_sizes: 4 "
+        'allowed_batch_sizes: 8 num_batch_threads { value: 2 } thread_pool_name { value: "pool" }'
+    )
+    (base / "monitoring").write_text("prometheus_config { enable: true }")
+    process = ModelServerProcess(
+        base / "log",
+        f"--model_config_file={write_model_config(base / 'config', models)}",
+        "--enable_batching",
+        f"--batching_parameters_file={base / 'batching'}",
+        f"--monitoring_config_file={base / 'monitoring'}",
+        "--enable_grpc_healthcheck_service",
+        "--grpc_max_threads=16",
+    )
+    try:
+        yield process.wait_until_ready()
+    finally:
+        process.kill()
+
+
+def samples(server: ModelServerProcess) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    """What Prometheus reads: (name, labels) -> value."""
+    reply = server.client.http("GET", METRICS)
+    assert (reply.status, reply.headers["Content-Type"]) == (200, "text/plain")
+    return {
+        (sample.name.removeprefix(":tensorflow:serving:"), tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(reply.body.decode())
+        for sample in family.samples
+    }
+
+
+def value(all_samples: Any, name: str, **labels: str) -> float:
+    return all_samples.get((name, tuple(sorted(labels.items()))), 0.0)
+
+
+def predict(server: ModelServerProcess, number: float) -> float:
+    response = server.client.prediction.Predict(tiny_models.predict_request("half", x=[number]), timeout=60)
+    return response.outputs["y"].float_val[0]
+
+
+def test_concurrent_calls_share_runs_and_each_gets_its_own_answer(server: ModelServerProcess) -> None:
+    before = samples(server)
+    with ThreadPoolExecutor(8) as callers:
+        answers = list(callers.map(lambda number: predict(server, float(number)), range(64)))
+    assert answers == [number / 2 + 2 for number in range(64)]
+    after = samples(server)
+    runs = value(after, "batching_session:wrapped_run_count_total") - value(
+        before, "batching_session:wrapped_run_count_total"
+    )
+    assert 8 <= runs < 64
+    sizes = [
+        value(after, "batching_session:input_batch_size_count")
+        - value(before, "batching_session:input_batch_size_count"),
+        value(after, "batching_session:queuing_latency_count", thread_pool_name="pool")
+        - value(before, "batching_session:queuing_latency_count", thread_pool_name="pool"),
+    ]
+    assert sizes == [64, 64]
+
+
+def test_the_contract_can_be_asked_for_with_batching(server: ModelServerProcess) -> None:
+    request = tiny_models.predict_request("half", "contract", probe=[0, 0])
+    values = server.client.prediction.Predict(request, timeout=60).outputs["contract"].string_val
+    assert list(values) == [tiny_models.CONTRACT] * 2
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ({"inputs": 1}, "Batching Run() input tensors must have at least one dimension"),
+        ({"inputs": list(range(9))}, "Task size 9 is larger than maximum input batch size 8"),
+    ],
+)
+def test_what_cannot_be_batched_is_refused(server: ModelServerProcess, body: Any, error: str) -> None:
+    reply = server.client.http("POST", "/v1/models/half:predict", body)
+    assert (reply.status, reply.error) == (400, error)
+
+
+def test_inputs_of_a_batch_must_be_equally_long(server: ModelServerProcess) -> None:
+    reply = server.client.http("POST", "/v1/models/two:predict", {"inputs": {"a": [1], "b": [1, 2]}})
+    assert (reply.status, reply.error) == (
+        400,
+        "Batching Run() input tensors must have equal 0th-dimension size",
+    )
+
+
+def test_outputs_must_have_the_batch_dimension(server: ModelServerProcess) -> None:
+    body = {"signature_name": "scalar", "inputs": [[1, 2]]}
+    reply = server.client.http("POST", "/v1/models/rows:predict", body)
+    assert (reply.status, reply.error) == (400, "Batched output tensor has 0 dimensions")
+
+
+def test_requests_are_counted_by_status_and_timed_if_they_succeed(server: ModelServerProcess) -> None:
+    before = samples(server)
+    predict(server, 1.0)
+    server.client.http("POST", "/v1/models/half:predict", {"instances": [1]})
+    server.client.http("POST", "/v1/models/half:predict", {})
+    server.client.http("GET", "/v1/models/half")
+    with pytest.raises(grpc.RpcError):
+        server.client.prediction.Predict(tiny_models.predict_request("nobody", x=[1.0]))
+    server.client.http("GET", "/v1/models/half:predict")
+    after = samples(server)
+
+    def moved(name: str, **labels: str) -> float:
+        return value(after, name, **labels) - value(before, name, **labels)
+
+    assert moved("request_count_total", model_name="half", status="OK") == 3
+    assert moved("request_count_total", model_name="half", status="INVALID_ARGUMENT") == 1
+    assert moved("request_count_total", model_name="nobody", status="NOT_FOUND") == 1
+    assert moved("request_count_total", model_name="", status="INVALID_ARGUMENT") == 1
+    assert moved("request_latency_count", model_name="half", API="Predict", entrypoint="GRPC") == 1
+    assert moved("request_latency_count", model_name="half", API="predict", entrypoint="REST") == 1
+    assert moved("request_latency_count", model_name="half", API="", entrypoint="REST") == 1
+    assert moved("runtime_latency_count", model_name="half", API="Predict", runtime="TF1") == 2
+
+
+def test_the_metrics_path_takes_no_query(server: ModelServerProcess) -> None:
+    reply = server.client.http("GET", METRICS + "?a=1")
+    assert reply.status == 400
+    assert reply.body.decode() == f"Unexpected path: {METRICS}?a=1. Should be {METRICS}"
+
+
+def test_reload_reports_how_far_metrics_moved(server: ModelServerProcess) -> None:
+    request = model_management_pb2.ReloadConfigRequest(metric_names=["/tensorflow/serving/request_count", "/unknown"])
+    base = Path(str(server._log)).parent
+    for name in ("half", "rows", "two"):
+        request.config.model_config_list.config.add(name=name, base_path=str(base / name), model_platform="tensorflow")
+    response = server.client.model.HandleReloadConfigRequest(request, timeout=60)
+    assert {metric.name: metric.int64_value_increase for metric in response.metric} == {
+        "/tensorflow/serving/request_count": 0,
+        "/unknown": 0,
+    }
+
+
+@pytest.mark.parametrize("service", ["", "ModelService", "PredictionService"])
+def test_health_is_serving(server: ModelServerProcess, service: str) -> None:
+    check = server.client.channel.unary_unary(
+        "/grpc.health.v1.Health/Check",
+        request_serializer=wrappers_pb2.StringValue.SerializeToString,
+        response_deserializer=wrappers_pb2.Int32Value.FromString,
+    )
+    assert check(wrappers_pb2.StringValue(value=service)).value == 1
+    watch = server.client.channel.unary_stream(
+        "/grpc.health.v1.Health/Watch",
+        request_serializer=wrappers_pb2.StringValue.SerializeToString,
+        response_deserializer=wrappers_pb2.Int32Value.FromString,
+    )
+    call = watch(wrappers_pb2.StringValue(value=service))
+    assert next(call).value == 1
+    call.cancel()
+
+
+def test_an_unknown_service_has_no_health(server: ModelServerProcess) -> None:
+    check = server.client.channel.unary_unary("/grpc.health.v1.Health/Check")
+    with pytest.raises(grpc.RpcError) as caught:
+        check(wrappers_pb2.StringValue(value="other").SerializeToString())
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+def test_grpc_can_be_secured(tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key", tmp_path / "certificate"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
+        + ["-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate],
+        check=True,
+        capture_output=True,
+    )
+    pem = {name: file.read_text().replace("\n", "\\n") for name, file in (("key", key), ("cert", certificate))}
+    (tmp_path / "ssl").write_text(f'server_key: "{pem["key"]}" server_cert: "{pem["cert"]}" client_verify: false')
+    tiny_models.publish(tiny_models.half_plus_two, tmp_path / "half", 1)
+    process = ModelServerProcess(
+        tmp_path / "log", f"--model_base_path={tmp_path / 'half'}", f"--ssl_config_file={tmp_path / 'ssl'}"
+    )
+    try:
+        process.wait_until_ready()
+        credentials = grpc.ssl_channel_credentials(certificate.read_bytes())
+        with grpc.secure_channel(f"localhost:{process.port}", credentials) as channel:
+            stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+            response = stub.Predict(tiny_models.predict_request("default", x=[2.0]), timeout=60)
+        assert list(response.outputs["y"].float_val) == [3.0]
+    finally:
+        process.kill()
