@@ -258,10 +258,10 @@ class Poller:
             thread.start()
 
     def stop(self) -> None:
-        """Stop looking, and wait until no look is under way."""
+        """Stop looking; a look under way may end first, if it is quick."""
         self._stopped.set()
         for thread in self._threads:
-            thread.join()
+            thread.join(STATUS_TIMEOUT_S)
 
     def _run(self, watch: ModelWatch) -> None:
         while not self._stopped.is_set():

@@ -63,7 +63,14 @@ class Workers(BaseApplication):  # type: ignore[misc]
         def show(watch: ModelWatch) -> None:
             metrics.offered_version.labels(watch.model).set(max(watch.snapshot.offers, default=0))
 
-        Poller(list(offers.watches.values()), settings.poll_interval_s, show).start()
+        poller = Poller(list(offers.watches.values()), settings.poll_interval_s, show)
+        poller.start()
+
+        def stop(_arbiter: object, _worker: object) -> None:
+            poller.stop()
+            server.close()
+
+        self.cfg.set("worker_exit", stop)  # this worker's own copy of the configuration
         predictor = Predictor(offers, server, settings.max_instances)
         return create_app(Parts(settings, server, offers, predictor, metrics))
 
