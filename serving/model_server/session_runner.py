@@ -5,6 +5,7 @@ doors do not: a callable (`_make_callable_from_options`) and `_call_tf_sessionru
 """
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,12 @@ from serving.model_server.tensors import Array, dtype_name
 # hand-over to the pool makes it 40.
 _CALLER_THREAD = -1
 
+# A run in the calling thread cannot be cut off. A time limit so many times longer than runs usually take will not be
+# needed, so the quick way is taken all the same; should the run be slow for once, the next one is cut off again.
+_AMPLE = 20
+
+_Key = tuple[tuple[str, ...], tuple[str, ...]]  # names of feeds, names of fetches
+
 
 class SessionRunner:
     """A session with one loaded graph in it."""
@@ -28,7 +35,8 @@ class SessionRunner:
     def __init__(self, session: Any) -> None:
         self._session = session
         self._graph = session.graph
-        self._callables: dict[tuple[tuple[str, ...], tuple[str, ...]], Any] = {}
+        self._callables: dict[_Key, Any] = {}
+        self._usual_s: dict[_Key, float] = {}  # how long a run takes
         self._lock = threading.Lock()
 
     def run(self, feeds: Mapping[str, Array], fetches: Sequence[str], timeout_s: float | None) -> list[Array]:
@@ -36,10 +44,12 @@ class SessionRunner:
         names = tuple(sorted(feeds))  # as DirectSession orders them, so that `arg[0]` names the same input
         self._check_dtypes(names, feeds)
         try:
-            if timeout_s is None:
+            start_s = time.perf_counter()
+            if timeout_s is None or timeout_s > _AMPLE * self._usual_s.get((names, tuple(fetches)), float("inf")):
                 results = self._callable(names, tuple(fetches))(*(feeds[name] for name in names))
             else:
                 results = self._run_within(timeout_s, {name: feeds[name] for name in names}, fetches)
+            self._note_duration((names, tuple(fetches)), time.perf_counter() - start_s)
         except errors.OpError as error:
             raise StatusError(Code(error.error_code), error.message) from error
         return [_as_array(result) for result in results]
@@ -49,6 +59,10 @@ class SessionRunner:
         self._callables.clear()
         self._session.close()
         del self._session, self._graph
+
+    def _note_duration(self, key: _Key, seconds: float) -> None:
+        """Remember the slowest runs, and forget them slowly: the first run of a graph is its slowest by far."""
+        self._usual_s[key] = max(seconds, 0.9 * self._usual_s.get(key, 0.0))
 
     def _check_dtypes(self, names: Sequence[str], feeds: Mapping[str, Array]) -> None:
         for index, name in enumerate(names):

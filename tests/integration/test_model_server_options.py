@@ -185,12 +185,10 @@ def test_an_unknown_service_has_no_health(server: ModelServerProcess) -> None:
 
 def test_grpc_can_be_secured(tmp_path: Path) -> None:
     key, certificate = tmp_path / "key", tmp_path / "certificate"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
-        + ["-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate],
-        check=True,
-        capture_output=True,
+    command = (
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
     )
+    subprocess.run([*command.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True)
     pem = {name: file.read_text().replace("\n", "\\n") for name, file in (("key", key), ("cert", certificate))}
     (tmp_path / "ssl").write_text(f'server_key: "{pem["key"]}" server_cert: "{pem["cert"]}" client_verify: false')
     tiny_models.publish(tiny_models.half_plus_two, tmp_path / "half", 1)
