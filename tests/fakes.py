@@ -2,7 +2,7 @@
 
 `FakeModelServer` keeps the gateway's ModelServer protocol in memory; `WireModelServer` puts one behind a gRPC socket.
 The models are computable in your head: a picture's class is the column of its brightest pixel, a house costs the sum of
-its features.
+its features. The `full_` contracts promise everything a contract can: sets, intervals, a domain score.
 """
 
 import dataclasses
@@ -17,13 +17,16 @@ import numpy as np
 
 from serving.contract import (
     ClassOutput,
+    Domain,
     Evaluation,
     Feature,
     FeatureInput,
     FeatureTensor,
     Golden,
     ImageInput,
+    Interval,
     ModelContract,
+    PredictionSet,
     Provenance,
     ValueOutput,
     to_json,
@@ -77,12 +80,37 @@ def house_contract(name: str = "houses", **changes: Any) -> ModelContract:
     return dataclasses.replace(contract, **changes)
 
 
+def full_picture_contract(name: str = "pictures") -> ModelContract:
+    """A picture is in domain up to a mean brightness of a half; the 0.9 set holds the classes from 0.25 on."""
+    bright_right = [[0, 0, 255], [0, 0, 0]]
+    return picture_contract(
+        name,
+        output=ClassOutput("probabilities", CLASS_NAMES, PredictionSet(0.9, 0.25)),
+        domain=Domain("mean", 0.5, "how bright the picture is"),
+        goldens=(Golden(bright_right, {"probabilities": (0.0, 0.0, 1.0), "mean": (1 / 6,)}),),
+    )
+
+
+def full_house_contract(name: str = "houses") -> ModelContract:
+    """A house costs from 1 less to 2 more, nine times of ten; it is in domain up to a largest feature of 100."""
+    return house_contract(
+        name,
+        output=ValueOutput("value", "EUR", Interval(0.9, "low", "high")),
+        domain=Domain("largest", 100.0, "the largest feature"),
+        goldens=(Golden({"rooms": 3, "age": 4}, {"value": (7.0,), "low": (6.0,), "high": (9.0,), "largest": (4.0,)}),),
+    )
+
+
 def run(contract: ModelContract, inputs: Tensors) -> dict[str, Tensor]:
-    """What the fake models compute, from tensors already scaled."""
+    """What the fake models compute, from tensors already scaled. Always all outputs: a contract may name fewer."""
     if contract.task == "classification":
         brightness = inputs["pixels"].max(axis=1)  # (batch, columns)
-        return {"probabilities": (brightness / np.maximum(brightness.sum(axis=1, keepdims=True), 1)).astype(np.float32)}
-    return {"value": inputs["features"].sum(axis=1, keepdims=True, dtype=np.float32)}
+        return {
+            "probabilities": (brightness / np.maximum(brightness.sum(axis=1, keepdims=True), 1)).astype(np.float32),
+            "mean": inputs["pixels"].mean(axis=(1, 2), dtype=np.float32)[:, None],
+        }
+    value = inputs["features"].sum(axis=1, keepdims=True, dtype=np.float32)
+    return {"value": value, "low": value - 1, "high": value + 2, "largest": inputs["features"].max(axis=1)[:, None]}
 
 
 class FakeModelServer:

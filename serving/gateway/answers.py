@@ -8,9 +8,8 @@ from typing import Any, NotRequired, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.contract import ClassOutput, ModelContract, ValueOutput
-from serving.errors import ModelServerFault
-from serving.gateway.model_server import Tensors
+from serving.contract import ClassOutput, Domain, ModelContract, PredictionSet, ValueOutput
+from serving.gateway.outputs import Outputs
 from serving.gateway.violations import invalid, kind_of
 
 
@@ -22,18 +21,42 @@ class ClassProbability(TypedDict):
     probability: np.float32
 
 
-class Classification(ClassProbability):
+class ClassSet(TypedDict):
+    """Classes among which the true one is, with probability `level`; most probable first."""
+
+    level: float
+    class_names: list[str]
+
+
+class Range(TypedDict):
+    """The true value lies from low to high with probability `level`; in the value's unit."""
+
+    level: float
+    low: np.float32
+    high: np.float32
+
+
+class InDomain(TypedDict):
+    """Whether the instance resembles the training data; only where the contract can tell."""
+
+    in_domain: NotRequired[bool]
+    domain_score: NotRequired[np.float32]  # the smaller, the more alike; the contract has the threshold
+
+
+class Classification(ClassProbability, InDomain):
     """The most probable class, and how probable every class is."""
 
     probabilities: dict[str, np.float32]
     top_k: NotRequired[list[ClassProbability]]  # when asked for, most probable first
+    prediction_set: NotRequired[ClassSet]  # where the contract has one
 
 
-class Regression(TypedDict):
+class Regression(InDomain):
     """One value, in the unit of the contract."""
 
     value: np.float32
     unit: str
+    interval: NotRequired[Range]  # where the contract has one
 
 
 Answer = Classification | Regression
@@ -54,36 +77,32 @@ def check_top_k(contract: ModelContract, top_k: Any) -> int | None:
     return top_k
 
 
-def check_output(contract: ModelContract, outputs: Tensors, rows: int) -> NDArray[np.float32]:
-    """The output the contract promises: float32 of shape (rows, width).
-
-    Raises:
-        ModelServerFault: it is missing, of another shape, or not finite.
-    """
-    output = contract.output
-    width = len(output.class_names) if isinstance(output, ClassOutput) else 1
-    if output.tensor not in outputs:
-        raise ModelServerFault(f"{contract.name}: expected an output {output.tensor!r}, got {sorted(outputs)}")
-    tensor = outputs[output.tensor]
-    if tensor.shape != (rows, width) or tensor.dtype != np.float32:
-        raise ModelServerFault(
-            f"{contract.name}: expected {output.tensor!r} as float32 {(rows, width)}, got {tensor.dtype} {tensor.shape}"
-        )
-    if not np.isfinite(tensor).all():
-        raise ModelServerFault(f"{contract.name}: expected finite {output.tensor!r}, got some that are not")
-    return tensor
+def to_answers(contract: ModelContract, outputs: Outputs, top_k: int | None) -> list[Answer]:
+    """One answer an instance, from checked outputs."""
+    answers: list[Answer]
+    if isinstance(contract.output, ValueOutput):
+        answers = list(_regressions(contract.output, outputs))
+    else:
+        answers = [_classification(contract.output, row, top_k) for row in outputs[contract.output.tensor]]
+    if contract.domain:
+        _add_domain(contract.domain, outputs, answers)
+    return answers
 
 
-def to_answers(contract: ModelContract, tensor: NDArray[np.float32], top_k: int | None) -> list[Answer]:
-    """One answer an instance, from a checked output of shape (rows, width)."""
-    output = contract.output
-    if isinstance(output, ValueOutput):
-        return [Regression(value=row[0], unit=output.unit) for row in tensor]
-    return [_classification(output.class_names, row, top_k) for row in tensor]
+def _regressions(output: ValueOutput, outputs: Outputs) -> list[Regression]:
+    answers = [Regression(value=value, unit=output.unit) for value in outputs[output.tensor][:, 0]]
+    if interval := output.interval:
+        bounds = zip(outputs[interval.low][:, 0], outputs[interval.high][:, 0], strict=True)
+        for answer, (low, high) in zip(answers, bounds, strict=True):
+            answer["interval"] = Range(level=interval.level, low=low, high=high)
+    return answers
 
 
-def _classification(names: tuple[str, ...], probabilities: NDArray[np.float32], top_k: int | None) -> Classification:
-    best = int(probabilities.argmax())
+def _classification(output: ClassOutput, probabilities: NDArray[np.float32], top_k: int | None) -> Classification:
+    names = output.class_names
+    # Stable, so that of equal classes the first wins.
+    order: list[int] = np.argsort(-probabilities, kind="stable").tolist()
+    best = order[0]
     answer = Classification(
         class_name=names[best],
         class_id=best,
@@ -91,9 +110,23 @@ def _classification(names: tuple[str, ...], probabilities: NDArray[np.float32], 
         probabilities=dict(zip(names, probabilities, strict=True)),
     )
     if top_k is not None:
-        # Stable, so that of equal classes the first wins, as with argmax.
-        order = np.argsort(-probabilities, kind="stable")[:top_k].tolist()
         answer["top_k"] = [
-            ClassProbability(class_name=names[i], class_id=i, probability=probabilities[i]) for i in order
+            ClassProbability(class_name=names[i], class_id=i, probability=probabilities[i]) for i in order[:top_k]
         ]
+    if output.prediction_set:
+        answer["prediction_set"] = _class_set(output.prediction_set, names, probabilities, order)
     return answer
+
+
+def _class_set(
+    spec: PredictionSet, names: tuple[str, ...], probabilities: NDArray[np.float32], order: list[int]
+) -> ClassSet:
+    # As Python floats: the threshold has more digits than a float32, and must not be rounded to one.
+    reached = [i for i in order if float(probabilities[i]) >= spec.threshold] or order[:1]
+    return ClassSet(level=spec.level, class_names=[names[i] for i in reached])
+
+
+def _add_domain(domain: Domain, outputs: Outputs, answers: list[Answer]) -> None:
+    for answer, score in zip(answers, outputs[domain.tensor][:, 0], strict=True):
+        answer["in_domain"] = float(score) <= domain.threshold
+        answer["domain_score"] = score

@@ -8,14 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from serving.contract import ModelContract
 from serving.errors import DeadlineExceeded, ModelNotReady, WrongTask
-from serving.gateway.answers import Answer, check_output, check_top_k, to_answers
+from serving.gateway.answers import Answer, check_top_k, to_answers
 from serving.gateway.instances import check_batch, read_instances
 from serving.gateway.model_server import ModelServer, VersionGone
+from serving.gateway.outputs import Outputs, check_outputs
 
 # The verb of each task; `predict` fits every task.
 TASK_OF_VERB: Mapping[str, str | None] = {
@@ -94,8 +92,8 @@ class Predictor:
         check_verb(call.verb, offer.contract)
         instances = check_batch(call.instances, self._max_instances)
         top_k = check_top_k(offer.contract, call.top_k)
-        tensor = infer(self._server, offer, instances, lambda: self._left(expires))
-        return Prediction(offer, to_answers(offer.contract, tensor, top_k))
+        outputs = infer(self._server, offer, instances, lambda: self._left(expires))
+        return Prediction(offer, to_answers(offer.contract, outputs, top_k))
 
     def _left(self, expires: float) -> float:
         """Seconds left of the call's time."""
@@ -111,10 +109,8 @@ def check_verb(verb: str, contract: ModelContract) -> None:
         raise WrongTask(contract.name, contract.task, verb)
 
 
-def infer(
-    server: ModelServer, offer: Offer, instances: list[Any], time_left_s: Callable[[], float]
-) -> NDArray[np.float32]:
-    """Raw instances → the contract's output, (len(instances), width). Clients' calls and goldens go this same way."""
+def infer(server: ModelServer, offer: Offer, instances: list[Any], time_left_s: Callable[[], float]) -> Outputs:
+    """Raw instances → every output the contract promises. Clients' calls and goldens go this same way."""
     inputs = read_instances(offer.contract, instances)
     outputs = server.predict(offer.contract.name, offer.version, inputs, time_left_s())
-    return check_output(offer.contract, outputs, len(instances))
+    return check_outputs(offer.contract, outputs, len(instances))

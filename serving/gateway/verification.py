@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from serving import contract as contracts
 from serving.contract import ContractError, Golden, ModelContract
@@ -54,20 +55,25 @@ def _check_goldens(server: ModelServer, offer: Offer, timeout_s: float) -> None:
     goldens = offer.contract.goldens
     if not goldens:
         raise VersionRefused("its contract has no goldens to check it by")
-    answers = infer(server, offer, [golden.instance for golden in goldens], lambda: timeout_s)
-    recorded = np.array([_recorded(offer.contract, golden) for golden in goldens], np.float32)
-    differences = np.abs(answers - recorded).max(axis=1)  # (goldens,)
+    outputs = infer(server, offer, [golden.instance for golden in goldens], lambda: timeout_s)
+    for tensor, values in outputs.items():
+        recorded = [_recorded(golden, tensor, values.shape[1]) for golden in goldens]
+        _compare(tensor, values, np.array(recorded, np.float32), offer.contract.golden_tolerance)
+
+
+def _compare(tensor: str, values: NDArray[np.float32], recorded: NDArray[np.float32], tolerance: float) -> None:
+    """Both are (goldens, width)."""
+    differences = np.abs(values - recorded).max(axis=1)  # (goldens,)
     worst = int(differences.argmax())
-    if differences[worst] > offer.contract.golden_tolerance:
+    if differences[worst] > tolerance:
         raise VersionRefused(
-            f"golden {worst} answers {differences[worst]:.2g} off, more than {offer.contract.golden_tolerance:.2g}"
+            f"golden {worst} answers {differences[worst]:.2g} off in {tensor!r}, more than {tolerance:.2g}"
         )
 
 
-def _recorded(contract: ModelContract, golden: Golden) -> Sequence[float]:
-    """The answer that the trained model gave, of the output tensor's width."""
-    answer = golden.answer.get(contract.output.tensor)
-    width = len(contract.output.class_names) if isinstance(contract.output, contracts.ClassOutput) else 1
+def _recorded(golden: Golden, tensor: str, width: int) -> Sequence[float]:
+    """What the trained model gave in this output tensor."""
+    answer = golden.answer.get(tensor)
     if answer is None or len(answer) != width:
-        raise ContractError(f"expected {width} recorded values of {contract.output.tensor!r} in each golden")
+        raise ContractError(f"expected {width} recorded values of {tensor!r} in each golden")
     return answer

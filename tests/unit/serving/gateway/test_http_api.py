@@ -12,7 +12,14 @@ from serving.gateway.metrics import Metrics
 from serving.gateway.offers import Offers
 from serving.gateway.predictor import Predictor
 from serving.gateway.settings import Settings
-from tests.fakes import Clock, FakeModelServer, house_contract, picture_contract
+from tests.fakes import (
+    Clock,
+    FakeModelServer,
+    full_house_contract,
+    full_picture_contract,
+    house_contract,
+    picture_contract,
+)
 
 
 @pytest.fixture
@@ -62,6 +69,25 @@ def test_regresses(client):
     assert answer.json == {
         "model": {"name": "houses", "version": "1", "digest": "sha256:0"},
         "predictions": [{"value": 7.0, "unit": "EUR"}, {"value": 3.0, "unit": "EUR"}],
+    }
+
+
+def test_answers_hold_what_the_contract_promises_beyond_the_prediction(client, server):
+    server.contracts = {("pictures", 1): full_picture_contract(), ("houses", 1): full_house_contract()}
+
+    [picture] = client.post("/v1/models/pictures:predict", json={"instances": [[0, 0, 0, 255, 0, 0]]}).json[
+        "predictions"
+    ]
+    [house] = client.post("/v1/models/houses:predict", json={"instances": [[3, 400]]}).json["predictions"]
+
+    assert picture["prediction_set"] == {"level": 0.9, "class_names": ["left"]}
+    assert (picture["in_domain"], picture["domain_score"]) == (True, 0.16666667)
+    assert house == {
+        "value": 403.0,
+        "unit": "EUR",
+        "interval": {"level": 0.9, "low": 402.0, "high": 405.0},
+        "in_domain": False,
+        "domain_score": 400.0,
     }
 
 

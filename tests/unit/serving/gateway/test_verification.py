@@ -1,10 +1,19 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
 from serving.contract import Golden, to_json
 from serving.errors import DeadlineExceeded, ModelServerFault, ModelServerUnreachable
 from serving.gateway.verification import VersionRefused, verify
-from tests.fakes import FakeModelServer, house_contract, picture_contract
+from tests.fakes import FakeModelServer, full_house_contract, full_picture_contract, house_contract, picture_contract
+
+CONTRACTS = {
+    "houses": house_contract(),
+    "pictures": picture_contract(),
+    "full houses": full_house_contract(),
+    "full pictures": full_picture_contract(),
+}
 
 
 def verdict(server: FakeModelServer) -> str:
@@ -17,7 +26,7 @@ def serving(**changes: object) -> FakeModelServer:
     return FakeModelServer(house_contract(**changes))
 
 
-@pytest.mark.parametrize("contract", [house_contract(), picture_contract()], ids=["houses", "pictures"])
+@pytest.mark.parametrize("contract", CONTRACTS.values(), ids=CONTRACTS.keys())
 def test_a_version_whose_goldens_answer_as_recorded_becomes_an_offer(contract):
     offer = verify(FakeModelServer(contract), contract.name, 1, timeout_s=1)
 
@@ -27,7 +36,22 @@ def test_a_version_whose_goldens_answer_as_recorded_becomes_an_offer(contract):
 def test_a_golden_that_answers_otherwise_is_refused_and_told():
     goldens = (Golden([3, 4], {"value": (7.0,)}), Golden([3, 4], {"value": (7.5,)}))
 
-    assert verdict(serving(goldens=goldens)) == "golden 1 answers 0.5 off, more than 0.0001"
+    assert verdict(serving(goldens=goldens)) == "golden 1 answers 0.5 off in 'value', more than 0.0001"
+
+
+@pytest.mark.parametrize("tensor", ["low", "high", "largest"])
+def test_every_output_of_a_golden_must_answer_as_recorded(tensor):
+    [golden] = full_house_contract().goldens
+    other = Golden(golden.instance, {**golden.answer, tensor: (golden.answer[tensor][0] + 0.5,)})
+    contract = dataclasses.replace(full_house_contract(), goldens=(other,))
+
+    assert verdict(FakeModelServer(contract)) == f"golden 0 answers 0.5 off in '{tensor}', more than 0.0001"
+
+
+def test_a_golden_must_record_every_output():
+    contract = dataclasses.replace(full_house_contract(), goldens=house_contract().goldens)
+
+    assert "expected 1 recorded values of 'low' in each golden" in verdict(FakeModelServer(contract))
 
 
 def test_the_contract_says_how_far_off_a_golden_may_be():
