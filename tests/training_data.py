@@ -23,6 +23,8 @@ def config(**changes: object) -> TrainingConfig:
         "epochs": 2,
         "patience": 2,
         "validation_share": 0.2,
+        "calibration_share": 0.2,
+        "level": 0.9,
         "gate": 0.0,
     }
     return TrainingConfig(**{**values, **changes})
@@ -58,6 +60,7 @@ def houses(rows: int = 60) -> Dataset:
 def _dataset(name: str, rows: Rows, input_: ImageInput | FeatureInput, output: ClassOutput | ValueOutput) -> Dataset:
     thirds = np.array_split(np.arange(len(rows)), 3)
     train, validation, test = (rows.take(third) for third in thirds)
+    calibration = rows.take(thirds[1][:0])
     return Dataset(
         name=name,
         task="classification" if isinstance(output, ClassOutput) else "regression",
@@ -66,6 +69,7 @@ def _dataset(name: str, rows: Rows, input_: ImageInput | FeatureInput, output: C
         digest="sha256:0",
         train=train,
         validation=validation,
+        calibration=calibration,
         test=test,
         test_split="the last third",
         input=input_,

@@ -1,4 +1,4 @@
-"""The training job: config → datasets → model → fit → evaluate → gate → export → publish."""
+"""The training job: config → datasets → model → fit → calibrate → evaluate → gate → export → publish."""
 
 import sys
 import time
@@ -49,6 +49,7 @@ def train(name: str, config: TrainingConfig, options: TrainOptions) -> int:
         TrainingError: no data, no convergence, not good enough, or not what it should be; nothing is published then.
     """
     with quiet_tensorflow():
+        from training.calibrate import calibrate
         from training.describe import describe
         from training.export import export
         from training.fit import fit, make_reproducible
@@ -60,12 +61,24 @@ def train(name: str, config: TrainingConfig, options: TrainOptions) -> int:
     from training.store import WAITING, publish
 
     started_at = time.monotonic()
-    dataset = load_dataset(name, options.folders.data, config.validation_share, options.seed, report=print)
-    print(f"{name}: {len(dataset.train)} rows to fit, {len(dataset.validation)} to validate, from {dataset.source}")
+    dataset = load_dataset(
+        name,
+        options.folders.data,
+        config.validation_share,
+        options.seed,
+        report=print,
+        calibration_share=config.calibration_share,
+    )
+    print(
+        f"{name}: {len(dataset.train)} rows to fit, {len(dataset.validation)} to validate, "
+        f"{len(dataset.calibration)} to calibrate, from {dataset.source}"
+    )
 
     make_reproducible(options.seed)
     model = build_model(config, dataset)
     fit(model, dataset, config)
+    if len(dataset.calibration):
+        model, dataset = calibrate(model, dataset, config.level)
 
     evaluation = evaluate(dataset, predict(model, dataset, dataset.test))
     figures = ", ".join(f"{metric} {value:.4f}" for metric, value in evaluation.metrics.items())

@@ -45,6 +45,7 @@ FEATURES: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 TARGET_UNIT = "100k USD"
+PLACE = ("Latitude", "Longitude")  # of FEATURES
 
 _PACKAGED_TABLE = Path(__file__).parent / "data" / "california_housing.csv.gz"
 

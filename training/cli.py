@@ -16,7 +16,7 @@ Train models and publish them to the model store, where a model server picks the
   python -m training fashion --set epochs=3             any field of the configuration
   python -m training prune --keep 2                     remove old versions (prune --help)
 
-The story: config → datasets → model → fit → evaluate → gate → export → publish. A model that does not
+The story: config → datasets → model → fit → calibrate → evaluate → gate → export → publish. A model that does not
 pass its gate is not published: the job says by how much it failed and exits 1.
 """
 _PRUNE_HELP = """\

@@ -3,7 +3,7 @@
 Rows stay raw (pixels 0..255, features as measured): `encode` makes tensors of them exactly as the gateway does.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from serving.contract import ClassOutput, Feature, FeatureInput, FeatureTensor, ImageInput, ValueOutput
+from serving.contract import ClassOutput, Domain, Feature, FeatureInput, FeatureTensor, ImageInput, ValueOutput
 from training import california_housing, fashion_mnist
 from training.sources import Report, first_right
 
@@ -38,7 +38,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Dataset:
-    """One data set, split. The test rows are for evaluation and goldens alone."""
+    """One data set, split. The test rows are for evaluation and goldens alone, the calibration rows for thresholds."""
 
     name: str
     task: Literal["classification", "regression"]
@@ -47,20 +47,27 @@ class Dataset:
     digest: str  # of the arrays, whatever the source
     train: Rows
     validation: Rows
+    calibration: Rows  # may be empty
     test: Rows
     test_split: str  # which rows are test rows, in words
     input: ImageInput | FeatureInput
     output: ClassOutput | ValueOutput
+    place: tuple[str, ...] = ()  # features that say where an instance is
+    domain: Domain | None = None
 
 
-def load_dataset(name: str, data_dir: Path, validation_share: float, seed: int, report: Report) -> Dataset:
-    """Get a data set from the first source that has it; the seed picks the validation rows.
+def load_dataset(
+    name: str, data_dir: Path, validation_share: float, seed: int, report: Report, *, calibration_share: float = 0.0
+) -> Dataset:
+    """Get a data set from the first source that has it; the seed picks the validation and the calibration rows.
 
+    Args:
+        validation_share, calibration_share: of the rows that are not test rows.
     Raises:
         DatasetUnavailable: no source has it.
     """
     load = {"fashion": _load_fashion, "housing": _load_housing}[name]
-    return load(data_dir, validation_share, seed, report)
+    return load(data_dir, (validation_share, calibration_share), seed, report)
 
 
 def encode(spec: ImageInput | FeatureInput, instances: npt.NDArray[Any]) -> dict[str, npt.NDArray[np.float32]]:
@@ -86,11 +93,17 @@ def output_width(spec: ClassOutput | ValueOutput) -> int:
     return len(spec.class_names) if isinstance(spec, ClassOutput) else 1
 
 
-def _load_fashion(data_dir: Path, validation_share: float, seed: int, report: Report) -> Dataset:
+def output_tensors(output: ClassOutput | ValueOutput, domain: Domain | None) -> tuple[str, ...]:
+    """The names of all tensors that a contract promises of these outputs."""
+    bounds = (output.interval.low, output.interval.high) if isinstance(output, ValueOutput) and output.interval else ()
+    return (output.tensor, *bounds, *((domain.tensor,) if domain else ()))
+
+
+def _load_fashion(data_dir: Path, shares: tuple[float, float], seed: int, report: Report) -> Dataset:
     sources = fashion_mnist.sources(data_dir, report)
     advice = fashion_mnist.advice(data_dir)
     source, arrays = first_right("fashion", sources, fashion_mnist.DIGEST, advice, report)
-    train, validation = _split(Rows(arrays["train_images"], arrays["train_labels"]), validation_share, seed)
+    train, validation, calibration = _split(Rows(arrays["train_images"], arrays["train_labels"]), shares, seed)
     return Dataset(
         name="fashion",
         task="classification",
@@ -99,6 +112,7 @@ def _load_fashion(data_dir: Path, validation_share: float, seed: int, report: Re
         digest=fashion_mnist.DIGEST,
         train=train,
         validation=validation,
+        calibration=calibration,
         test=Rows(arrays["test_images"], arrays["test_labels"]),
         test_split="Fashion-MNIST's official 10,000 test images",
         input=ImageInput(tensor="pixels", shape=(28, 28), minimum=0, maximum=255, scale=1 / 255),
@@ -106,12 +120,12 @@ def _load_fashion(data_dir: Path, validation_share: float, seed: int, report: Re
     )
 
 
-def _load_housing(data_dir: Path, validation_share: float, seed: int, report: Report) -> Dataset:
+def _load_housing(data_dir: Path, shares: tuple[float, float], seed: int, report: Report) -> Dataset:
     del data_dir  # the table comes with the project
     advice = "The table belongs to the project: restore training/data/california_housing.csv.gz."
     source, arrays = first_right("housing", california_housing.sources(), california_housing.DIGEST, advice, report)
-    rest, test = _split(Rows(arrays["features"], arrays["targets"]), _TEST_SHARE, _TEST_SEED)
-    train, validation = _split(rest, validation_share, seed)
+    rest, test = _split(Rows(arrays["features"], arrays["targets"]), (_TEST_SHARE,), _TEST_SEED)
+    train, validation, calibration = _split(rest, shares, seed)
     return Dataset(
         name="housing",
         task="regression",
@@ -120,18 +134,21 @@ def _load_housing(data_dir: Path, validation_share: float, seed: int, report: Re
         digest=california_housing.DIGEST,
         train=train,
         validation=validation,
+        calibration=calibration,
         test=test,
         test_split=f"a fifth of the 20,640 block groups, drawn once for all with seed {_TEST_SEED}",
         input=_feature_input(california_housing.FEATURES, train.instances),
         output=ValueOutput(tensor="value", unit=california_housing.TARGET_UNIT),
+        place=california_housing.PLACE,
     )
 
 
-def _split(rows: Rows, share: float, seed: int) -> tuple[Rows, Rows]:
-    """A random share of the rows, apart: (the rest, the share)."""
+def _split(rows: Rows, shares: Sequence[float], seed: int) -> tuple[Rows, ...]:
+    """Random shares of the rows, apart: (the rest, one for each share)."""
     order = np.random.default_rng(seed).permutation(len(rows))
-    count = round(len(rows) * share)
-    return rows.take(order[count:]), rows.take(order[:count])
+    ends = np.cumsum([round(len(rows) * share) for share in shares])
+    *parts, rest = np.split(order, ends)
+    return rows.take(rest), *(rows.take(part) for part in parts)
 
 
 def _feature_input(about: Mapping[str, tuple[str, str]], train: npt.NDArray[np.float32]) -> FeatureInput:

@@ -35,6 +35,7 @@ def describe(
         digest="",
         input=dataset.input,
         output=dataset.output,
+        domain=dataset.domain,
         goldens=make_goldens(dataset, golden_rows, predict(model, dataset, golden_rows)),
         golden_tolerance=GOLDEN_TOLERANCE[dataset.task],
         evaluation=evaluation,

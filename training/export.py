@@ -19,9 +19,9 @@ from serving.contract import (
     ModelContract,
     to_json,
 )
-from training.datasets import tensor_shapes
+from training.datasets import output_tensors, tensor_shapes
 from training.digest import WEIGHTS_NODE, weight_variables
-from training.models import Model, call_inputs
+from training.models import Model, by_name, call_inputs
 from training.warmup import write_warmup
 
 SERVING_SIGNATURE = "serving_default"
@@ -52,7 +52,8 @@ def _serving_signature(model: Model, contract: ModelContract) -> Any:
     }
 
     def serve(tensors: dict[str, Any]) -> dict[str, Any]:
-        return {contract.output.tensor: model(call_inputs(tensors), training=False)}
+        answers = by_name(model(call_inputs(tensors), training=False), contract.output.tensor)
+        return {name: answers[name] for name in output_tensors(contract.output, contract.domain)}
 
     return tf.function(serve, input_signature=[specs])
 

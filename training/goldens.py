@@ -1,21 +1,26 @@
 """Golden examples: raw test rows with the trained model's answers, for everybody downstream to check themselves by."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from serving.contract import FeatureInput, Golden, ImageInput
-from training.datasets import Dataset, Rows, plain
+from training.datasets import Dataset, Rows, output_tensors, plain
 
 _COUNT = 8
 
 
-def make_goldens(dataset: Dataset, rows: Rows, answers: npt.NDArray[np.float32]) -> tuple[Golden, ...]:
-    """Rows as a client would send them, and the model's answers to them: (n, output width)."""
+def make_goldens(dataset: Dataset, rows: Rows, answers: Mapping[str, npt.NDArray[np.float32]]) -> tuple[Golden, ...]:
+    """Rows as a client would send them, and the model's answers to them by output tensor: each (n, width)."""
+    promised = output_tensors(dataset.output, dataset.domain)
     return tuple(
-        Golden(to_json_instance(dataset.input, instance), {dataset.output.tensor: tuple(plain(v) for v in answer)})
-        for instance, answer in zip(rows.instances, answers, strict=True)
+        Golden(
+            to_json_instance(dataset.input, instance),
+            {tensor: tuple(plain(value) for value in answers[tensor][i]) for tensor in promised},
+        )
+        for i, instance in enumerate(rows.instances)
     )
 
 

@@ -16,6 +16,7 @@ from training.datasets import Dataset, Rows, encode, output_width, tensor_shapes
 from training.errors import ConfigError
 
 Model = Any  # keras.Model; Keras ships no types
+Answers = Mapping[str, npt.NDArray[np.float32]]  # by output tensor
 
 
 def mlp_classifier(config: TrainingConfig, dataset: Dataset) -> Model:
@@ -60,11 +61,21 @@ def call_inputs(tensors: Mapping[str, Any]) -> Any:
     return next(iter(tensors.values())) if len(tensors) == 1 else dict(tensors)
 
 
-def predict(model: Model, dataset: Dataset, rows: Rows) -> npt.NDArray[np.float32]:
-    """The model's answers to rows: (n, output width)."""
+def symbolic_inputs(model: Model) -> Any:
+    """The model's own inputs, as one calls it."""
+    return call_inputs({tensor.name: tensor for tensor in model.inputs})
+
+
+def by_name(answers: Any, tensor: str) -> dict[str, Any]:
+    """What calling a model gave, by tensor name; a model with one output gives it without its name."""
+    return answers if isinstance(answers, dict) else {tensor: answers}
+
+
+def predict(model: Model, dataset: Dataset, rows: Rows) -> Answers:
+    """The model's answers to rows, by output tensor: each (n, width)."""
     inputs = call_inputs(encode(dataset.input, rows.instances))
-    # 1,000 rows a batch bound the memory, and change no figure.
-    return np.asarray(model.predict(inputs, batch_size=1000, verbose=0))
+    # 500 rows a batch bound the memory, and change no figure.
+    return by_name(model.predict(inputs, batch_size=500, verbose=0), dataset.output.tensor)
 
 
 CATALOGUE: Mapping[str, Mapping[str, Callable[[TrainingConfig, Dataset], Model]]] = MappingProxyType(

@@ -119,7 +119,7 @@ def test_strings_stay_on_the_cpu(version: Path) -> None:
 def test_the_exported_model_gives_the_figures_that_its_contract_states(dataset: Dataset, tmp_path: Path) -> None:
     _, contract = trained(dataset, tmp_path / "1")
     with loaded(tmp_path / "1") as run:
-        answers = run(SERVING_SIGNATURE, encode(dataset.input, dataset.test.instances))[dataset.output.tensor]
+        answers = run(SERVING_SIGNATURE, encode(dataset.input, dataset.test.instances))
     assert evaluate(dataset, answers).metrics == pytest.approx(contract.evaluation.metrics, abs=1e-6)
 
 

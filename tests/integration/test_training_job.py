@@ -30,15 +30,18 @@ def test_trains_publishes_and_says_so_without_noise(tmp_path: Path) -> None:
     done = job(tmp_path, "housing", *QUICKER, "--seed", "3")
     assert (done.returncode, done.stderr) == (0, "")
     rows, first, second, figures, published = done.stdout.splitlines()
-    assert rows == "housing: 13210 rows to fit, 3302 to validate, from the 1990 census table that comes with Atelier"
+    assert rows == (
+        "housing: 13210 rows to fit, 1321 to validate, 1981 to calibrate, "
+        "from the 1990 census table that comes with Atelier"
+    )
     assert first.startswith("housing  epoch 1/2")
     assert second.startswith("housing  epoch 2/2")
     assert published.startswith(f"housing: version 1 published to {tmp_path}/housing/1 (")
     contract = from_json((tmp_path / "housing/1/assets.extra/contract.json").read_bytes())
-    assert figures == (
-        f"housing: rmse {contract.evaluation.metrics['rmse']:.4f}, mae {contract.evaluation.metrics['mae']:.4f}"
-        " on 4128 test rows"
-    )
+    metrics = contract.evaluation.metrics
+    assert figures.startswith(f"housing: rmse {metrics['rmse']:.4f}, mae {metrics['mae']:.4f}, r2 ")
+    assert figures.endswith(" on 4128 test rows")
+    assert abs(metrics["coverage"] - 0.9) < 0.025  # three standard deviations, of calibration and of test rows
     assert (contract.provenance.seed, contract.provenance.config["epochs"]) == (3, 2)
     assert len(contract.goldens) == 8
     assert str(tmp_path) not in (tmp_path / "housing/1/assets.extra/contract.json").read_text()

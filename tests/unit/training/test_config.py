@@ -37,6 +37,8 @@ def test_a_setting_with_a_model_s_name_leaves_the_others_alone() -> None:
         ("learning_rate=nan", "learning_rate must be a number above 0, got nan"),
         ("learning_rate=inf", "learning_rate must be a number above 0, got inf"),
         ("validation_share=1", "validation_share must be between 0 and 1, got 1.0"),
+        ("calibration_share=0.95", "calibration_share must be from 0 to what validation leaves, got 0.95"),
+        ("level=1", "level must be between 0 and 1, got 1.0"),
         ("hidden_units=0", "hidden_units must be one or more widths above 0"),
         ("optimizer=magic", "optimizer must be one of"),
         ("schedule=never", "schedule must be one of constant, cosine, got 'never'"),

@@ -4,21 +4,25 @@ import numpy as np
 import pytest
 
 from serving.contract import Feature, FeatureInput, FeatureTensor, ImageInput
-from training.datasets import Dataset, encode, load_dataset, plain, tensor_shapes
+from training.datasets import Dataset, Rows, encode, load_dataset, plain, tensor_shapes
 
 
 def housing(seed: int, tmp_path: Path) -> Dataset:
-    return load_dataset("housing", tmp_path, validation_share=0.2, seed=seed, report=lambda _: None)
+    return load_dataset("housing", tmp_path, 0.08, seed, lambda _: None, calibration_share=0.12)
 
 
-def test_splits_housing_64_16_20(tmp_path: Path) -> None:
+def parts_of(dataset: Dataset) -> tuple[Rows, ...]:
+    return dataset.train, dataset.validation, dataset.calibration, dataset.test
+
+
+def test_splits_housing_64_16_20_with_most_of_the_16_for_calibration(tmp_path: Path) -> None:
     dataset = housing(1, tmp_path)
-    assert [len(rows) for rows in (dataset.train, dataset.validation, dataset.test)] == [13_210, 3_302, 4_128]
+    assert [len(rows) for rows in parts_of(dataset)] == [13_210, 1_321, 1_981, 4_128]
 
 
 def test_no_row_is_in_two_parts_and_none_is_lost(tmp_path: Path) -> None:
     dataset = housing(1, tmp_path)
-    parts = [rows.instances for rows in (dataset.train, dataset.validation, dataset.test)]
+    parts = [rows.instances for rows in parts_of(dataset)]
     # No two block groups are alike in features, so rows can be told apart by them.
     assert len(np.unique(np.concatenate(parts), axis=0)) == 20_640
 
@@ -28,6 +32,11 @@ def test_the_seed_picks_the_validation_rows_and_never_the_test_rows(tmp_path: Pa
     np.testing.assert_array_equal(one.validation.instances, same.validation.instances)
     assert not np.array_equal(one.validation.instances, other.validation.instances)
     np.testing.assert_array_equal(one.test.instances, other.test.instances)
+
+
+def test_without_a_share_there_are_no_calibration_rows(tmp_path: Path) -> None:
+    dataset = load_dataset("housing", tmp_path, 0.2, 1, lambda _: None)
+    assert [len(rows) for rows in parts_of(dataset)] == [13_210, 3_302, 0, 4_128]
 
 
 def test_a_feature_s_range_is_that_of_the_training_rows(tmp_path: Path) -> None:
