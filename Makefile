@@ -44,7 +44,7 @@ format: install ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lint: install types imports generated ## format, lint, types, import rules, generated code
+lint: install types imports generated ## format, lint, types, import rules, protos and generated code
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
@@ -58,6 +58,7 @@ proto: install ## regenerate serving/generated from proto/
 	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=serving/generated --pyi_out=serving/generated $(PROTOS)
 
 generated: install
+	$(BIN)/buf lint proto
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
 	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out="$$scratch" --pyi_out="$$scratch" $(PROTOS) && \
 	diff -r --exclude=__init__.py --exclude=__pycache__ "$$scratch" serving/generated \

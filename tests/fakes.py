@@ -142,6 +142,9 @@ class FakeModelServer:
         numbers = sorted((version for name, version in self.contracts if name == model), reverse=True)
         return tuple(VersionStatus(n, self.states.get((model, n), AVAILABLE), "OK", "") for n in numbers)
 
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
 
 class WireModelServer:
     """A FakeModelServer behind a real gRPC port, speaking TensorFlow Serving's wire with the gateway's own messages."""

@@ -1,4 +1,7 @@
-"""`python -m serving.gateway http`: settings → socket → workers → signals. workers.py builds the parts and the door."""
+"""`python -m serving.gateway http` (or `grpc`): settings → socket → door → signals.
+
+workers.py builds the HTTP door's parts, grpc_server.py the gRPC door's.
+"""
 
 import argparse
 import os
@@ -6,19 +9,17 @@ import shutil
 import socket
 import sys
 import tempfile
+from collections.abc import Callable, Mapping
 
 from serving.environment import SettingError
+from serving.gateway.ports import PortTaken
 from serving.gateway.settings import Settings
 
 DESCRIPTION = """\
-Offer the models of a TensorFlow Serving compatible model server over HTTP.
+Offer the models of a TensorFlow Serving compatible model server, over HTTP or over gRPC: one process group a door.
 
 Settings are ATELIER_* environment variables; ATELIER_MODELS is required. SIGTERM finishes the requests in flight first.
 """
-
-
-class PortTaken(Exception):
-    """The gateway cannot listen where it should."""
 
 
 def main() -> int:
@@ -28,16 +29,29 @@ def main() -> int:
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("door", choices=["http"])
-    parser.parse_args()
+    parser.add_argument("door", choices=DOORS)
+    door = parser.parse_args().door
     try:
-        settings = Settings.from_env(os.environ)
-        listener = listen(settings)
+        DOORS[door](Settings.from_env(os.environ))
     except (SettingError, PortTaken) as error:
         print(f"python -m serving.gateway: {error}", file=sys.stderr)
         return 1
-    serve(settings, listener)
     return 0
+
+
+def serve_http(settings: Settings) -> None:
+    """The HTTP door, until a signal."""
+    serve(settings, listen(settings))
+
+
+def serve_grpc(settings: Settings) -> None:
+    """The gRPC door, until a signal."""
+    from serving.gateway import grpc_server
+
+    grpc_server.serve(settings)
+
+
+DOORS: Mapping[str, Callable[[Settings], None]] = {"http": serve_http, "grpc": serve_grpc}
 
 
 def listen(settings: Settings) -> socket.socket:
@@ -49,10 +63,8 @@ def listen(settings: Settings) -> socket.socket:
         listener.bind((settings.http_host, settings.http_port))
     except OSError as error:
         listener.close()
-        raise PortTaken(
-            f"cannot listen on {settings.http_host} port {settings.http_port} (ATELIER_HTTP_HOST, ATELIER_HTTP_PORT): "
-            f"{error.strerror}"
-        ) from error
+        variables = "ATELIER_HTTP_HOST, ATELIER_HTTP_PORT"
+        raise PortTaken(settings.http_host, settings.http_port, variables, error.strerror) from error
     return listener
 
 

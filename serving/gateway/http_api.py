@@ -1,7 +1,7 @@
 """The HTTP door: TensorFlow Serving's URL grammar, in the domain's words. Only translates, for the predictor."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -15,22 +15,10 @@ from serving.gateway import http_scope
 from serving.gateway.bodies import read_body
 from serving.gateway.health import is_ready, models_health
 from serving.gateway.http_scope import json_response
-from serving.gateway.metrics import Metrics
-from serving.gateway.model_server import ModelServer, VersionStatus
-from serving.gateway.offers import Offers
-from serving.gateway.predictor import Call, Offer, Predictor
-from serving.gateway.settings import Settings
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What the door stands in front of."""
-
-    settings: Settings
-    server: ModelServer
-    offers: Offers
-    predictor: Predictor
-    metrics: Metrics
+from serving.gateway.listing import Listed, list_model
+from serving.gateway.model_server import VersionStatus
+from serving.gateway.parts import Parts
+from serving.gateway.predictor import Call, Offer
 
 
 def create_app(parts: Parts) -> Flask:
@@ -73,7 +61,7 @@ def predict(parts: Parts, model: str, verb: str, version: int | None = None) -> 
 
 def list_models(parts: Parts) -> Response:
     """All configured models: which version answers, and the state of each."""
-    return json_response({"models": [_listed(parts, model) for model in parts.settings.models]})
+    return json_response({"models": [_listed(list_model(parts.offers, model)) for model in parts.settings.models]})
 
 
 def model_status(parts: Parts, model: str, version: int | None = None) -> Response:
@@ -138,20 +126,11 @@ def _maker(offer: Offer) -> dict[str, str]:
     return {"name": offer.contract.name, "version": str(offer.version), "digest": offer.contract.digest}
 
 
-def _listed(parts: Parts, model: str) -> dict[str, Any]:
-    snapshot = parts.offers.watch(model).snapshot
-    health = models_health(parts.offers)[model]
-    offer = snapshot.pick(None)
-    return {
-        "name": model,
-        "task": offer.contract.task if offer else None,
-        "description": offer.contract.description if offer else None,
-        "version": str(offer.version) if offer else None,
-        "reason": health.reason,
-        "versions": [
-            {"version": str(s.version), "state": s.state, "on_offer": s.version in snapshot.offers}
-            for s in snapshot.statuses
-        ],
+def _listed(model: Listed) -> dict[str, Any]:
+    """As JSON; a version is a string there."""
+    return asdict(model) | {
+        "version": None if model.version is None else str(model.version),
+        "versions": [asdict(listed) | {"version": str(listed.version)} for listed in model.versions],
     }
 
 

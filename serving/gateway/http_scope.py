@@ -1,9 +1,7 @@
 """What every HTTP request gets, whatever it asks: an id, its counts, its body read to the end, its problem document."""
 
 import logging
-import re
 import time
-import uuid
 
 import orjson
 from flask import Flask, Response, g, request
@@ -11,11 +9,11 @@ from flask import Flask, Response, g, request
 from serving.errors import ModelServerFault
 from serving.gateway.metrics import Metrics
 from serving.gateway.problems import BUG, problem_of
+from serving.gateway.request_ids import request_id
 
 log = logging.getLogger(__name__)
 access_log = logging.getLogger("serving.gateway.access")
 
-REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 # Probes come every second from every side; counting them would drown the rest.
 UNCOUNTED = frozenset({"livez", "readyz", "metrics"})
 
@@ -37,8 +35,7 @@ def install(app: Flask, metrics: Metrics, models: tuple[str, ...]) -> None:
     @app.before_request
     def begin() -> None:
         g.began = time.perf_counter()
-        asked = request.headers.get("X-Request-Id", "")
-        g.request_id = asked if REQUEST_ID.fullmatch(asked) else uuid.uuid4().hex
+        g.request_id = request_id(request.headers.get("X-Request-Id", ""))
         metrics.in_flight.inc()
 
     @app.errorhandler(Exception)

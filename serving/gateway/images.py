@@ -1,4 +1,4 @@
-"""Raw image instances, nested or flat lists of pixels, become the float32 tensor a model takes.
+"""Raw image instances, nested or flat lists of pixels or one byte a pixel, become the float32 tensor a model takes.
 
 Two paths that must agree (a property test says so): `_accept` is fast and says no, `_explain` is slow and says why.
 """
@@ -22,6 +22,7 @@ def read_images(spec: ImageInput, instances: list[Any]) -> NDArray[np.float32]:
     Raises:
         InvalidInput: with a pointer to each wrong row or pixel.
     """
+    instances = [list(instance) if type(instance) is bytes else instance for instance in instances]
     pixels = _accept(spec, instances)
     if pixels is None:
         raise refuse(_explain(spec, instances))

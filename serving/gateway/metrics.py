@@ -8,7 +8,7 @@ import platform
 from collections.abc import Iterable
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, start_http_server
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
@@ -88,6 +88,10 @@ class Metrics:
         """Count one call to the model server."""
         self.model_server_calls.labels(method, code).inc()
         self.model_server_seconds.labels(method).observe(seconds)
+
+    def serve(self, host: str, port: int) -> None:
+        """Give this process's series over HTTP, from a thread of its own; OSError where the port is taken."""
+        start_http_server(port, host, self._registry)
 
     def exposition(self) -> bytes:
         """All workers' series in Prometheus' text format."""

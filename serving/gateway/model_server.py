@@ -49,3 +49,6 @@ class ModelServer(Protocol):
 
     def versions(self, model: str, timeout_s: float) -> tuple[VersionStatus, ...]:
         """Every version the server knows of, newest first; none if it does not know the model."""
+
+    def close(self) -> None:
+        """Let go of the connection."""

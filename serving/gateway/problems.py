@@ -16,6 +16,7 @@ from serving.errors import (
     UnknownModel,
     WrongTask,
 )
+from serving.gateway.explanations import BUG_DETAIL, RETRY_AFTER_S, explain
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,6 @@ HTTP_KINDS: Mapping[int, Kind] = {
     )
 }
 BUG = Kind(500, "internal-error", "The gateway failed")
-
-# What a model server says about its insides is for the log.
-FAULT_DETAIL = "the model server answered against the contract; its operator finds the details by the request id"
-BUG_DETAIL = "this is a fault of the gateway; its operator finds the details by the request id"
-
-# Seconds: the offers are looked at again every second.
-RETRY_AFTER_S = 1
 
 
 @dataclass(frozen=True)
@@ -92,10 +86,9 @@ def problem_of(error: Exception) -> Problem:
 def _of_serving_error(error: ServingError) -> Problem:
     kind = KINDS[type(error)]
     headers = (("Retry-After", str(RETRY_AFTER_S)),) if kind.status == 503 else ()
-    if isinstance(error, InvalidInput):
-        errors = tuple({"pointer": v.pointer, "detail": v.detail} for v in error.violations)
-        return Problem(kind, f"{len(errors)} of its values cannot be taken" if len(errors) > 1 else str(error), errors)
-    return Problem(kind, FAULT_DETAIL if isinstance(error, ModelServerFault) else str(error), headers=headers)
+    violations = error.violations if isinstance(error, InvalidInput) else ()
+    errors = tuple({"pointer": v.pointer, "detail": v.detail} for v in violations)
+    return Problem(kind, explain(error), errors, headers)
 
 
 def _of_http_error(error: HTTPException, status: int) -> Problem:

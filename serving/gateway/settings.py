@@ -32,13 +32,20 @@ class Settings:
     http_host: str = "127.0.0.1"
     # TCP port to listen on.
     http_port: int = 8080
-    # Processes that answer requests.
+    # Address the gRPC door listens on, for calls and for its metrics.
+    grpc_host: str = "127.0.0.1"
+    # TCP port of the gRPC door.
+    grpc_port: int = 8081
+    # TCP port on which the gRPC door gives its metrics, over HTTP.
+    grpc_metrics_port: int = 8082
+    # Processes that answer HTTP requests.
     workers: int = field(default_factory=default_workers)
-    # Requests one worker answers at the same time. They mostly wait for the model server, so many more than cores.
+    # Requests one worker, or the gRPC door, answers at the same time. They mostly wait for the model server, so many
+    # more than cores.
     threads: int = 32
     # Seconds from a request's arrival to its answer; then 504.
     request_timeout_s: float = 10.0
-    # Largest request body, bytes. About 5,000 images of 28 x 28 as JSON.
+    # Largest request body or message, bytes. About 5,000 images of 28 x 28 as JSON.
     max_body_bytes: int = 16 * 1024 * 1024
     # Most instances in one request.
     max_instances: int = 1024
@@ -57,7 +64,9 @@ class Settings:
         host, _, port = self.model_server.rpartition(":")
         is_address = bool(host) and port.isascii() and port.isdecimal() and 0 < int(port) < 65536
         require(is_address, "model_server", "host:port", self.model_server)
-        require(0 < self.http_port < 65536, "http_port", "a port from 1 to 65535", self.http_port)
+        for field_name in ("http_port", "grpc_port", "grpc_metrics_port"):
+            port_number = getattr(self, field_name)
+            require(0 < port_number < 65536, field_name, "a port from 1 to 65535", port_number)
         require(1 <= self.workers <= 256, "workers", "1 to 256 processes", self.workers)
         require(1 <= self.threads <= 1024, "threads", "1 to 1024 threads", self.threads)
         require(

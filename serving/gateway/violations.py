@@ -21,6 +21,7 @@ _KINDS: dict[type, str] = {
     list: "an array",
     dict: "an object",
     type(None): "null",
+    bytes: "raw pixels",  # which JSON has not, but other doors
 }
 
 

@@ -3,7 +3,6 @@
 import logging
 import select
 import socket
-import sys
 from typing import Any
 
 from flask import Flask
@@ -11,11 +10,10 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import ThreadWorker
 
-from serving.gateway.http_api import Parts, create_app
-from serving.gateway.metrics import Metrics, forget_worker
-from serving.gateway.model_server_client import GrpcModelServer
-from serving.gateway.offers import ModelWatch, Offers, Poller
-from serving.gateway.predictor import Predictor
+from serving.gateway.http_api import create_app
+from serving.gateway.logs import configure_logging
+from serving.gateway.metrics import forget_worker
+from serving.gateway.parts import build_parts
 from serving.gateway.settings import Settings
 
 # Seconds an idle connection stays open: longer than the 60 s of common load balancers, or they send into a closing one.
@@ -55,24 +53,16 @@ class Workers(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Flask:
         """Build the parts; gunicorn calls this in each worker, after the fork."""
-        settings = self._settings
-        metrics = Metrics(self._metrics_folder)
-        server = GrpcModelServer(settings.model_server, metrics.observe_call)
-        offers = Offers(settings.models, server)
-
-        def show(watch: ModelWatch) -> None:
-            metrics.offered_version.labels(watch.model).set(max(watch.snapshot.offers, default=0))
-
-        poller = Poller(list(offers.watches.values()), settings.poll_interval_s, show)
+        parts = build_parts(self._settings, self._metrics_folder)
+        poller = parts.poller()
         poller.start()
 
         def stop(_arbiter: object, _worker: object) -> None:
             poller.stop()
-            server.close()
+            parts.server.close()
 
         self.cfg.set("worker_exit", stop)  # this worker's own copy of the configuration
-        predictor = Predictor(offers, server, settings.max_instances)
-        return create_app(Parts(settings, server, offers, predictor, metrics))
+        return create_app(parts)
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
@@ -101,21 +91,3 @@ class GunicornLog(Logger):  # type: ignore[misc]
         self.error_log.propagate = True
         # What gunicorn tells at info is about itself: the start, the listening address, each signal.
         self.error_log.setLevel(max(logging.INFO, logging.getLevelName(cfg.loglevel.upper())))
-
-
-class OneLine(logging.Formatter):
-    """Keeps a message to one line, whatever a client or a model server put into it. A traceback keeps its own."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
-        """The line before a traceback."""
-        return super().formatMessage(record).replace("\n", "\\n").replace("\r", "\\r")
-
-
-def configure_logging(settings: Settings) -> None:
-    """One line an event on stderr, with the process it comes from."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        OneLine("%(asctime)s %(levelname)s [%(process)d] %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S%z")
-    )
-    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
-    logging.getLogger("serving.gateway.access").disabled = not settings.access_log

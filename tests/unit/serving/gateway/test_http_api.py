@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from serving.errors import DeadlineExceeded, ModelServerFault, ModelServerUnreachable
-from serving.gateway.http_api import Parts, create_app
+from serving.gateway.http_api import create_app
 from serving.gateway.metrics import Metrics
 from serving.gateway.offers import Offers
+from serving.gateway.parts import Parts
 from serving.gateway.predictor import Predictor
 from serving.gateway.settings import Settings
 from tests.fakes import (

@@ -117,3 +117,9 @@ def test_the_fast_path_refuses_exactly_what_the_slow_one_explains(instances):
     explained = list(_explain(SPEC, instances))
 
     assert accepted == (not explained)
+
+
+def test_raw_pixels_are_a_flat_image():
+    np.testing.assert_array_equal(read_images(SPEC, [bytes(FLAT)]), read_images(SPEC, [FLAT]))
+    assert violations(bytes(FLAT[1:])) == violations(FLAT[1:])
+    assert violations(b"") == violations([])

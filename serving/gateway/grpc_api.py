@@ -1,0 +1,97 @@
+"""The gRPC door: atelier.prediction.v1.PredictionService. Only translates, for the predictor."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import grpc
+
+from serving import contract
+from serving.gateway.grpc_scope import Scope, answered
+from serving.gateway.listing import list_model
+from serving.gateway.parts import Parts
+from serving.gateway.predictor import Call, Offer, Prediction
+from serving.generated.atelier.prediction.v1 import prediction_pb2 as wire
+
+SERVICE = wire.DESCRIPTOR.services_by_name["PredictionService"].full_name
+
+
+def prediction_service(parts: Parts) -> grpc.GenericRpcHandler:
+    """The handlers of the whole service."""
+    handlers = {
+        name: grpc.unary_unary_rpc_method_handler(
+            answered(parts, verb, view), request.FromString, lambda reply: reply.SerializeToString()
+        )
+        for name, verb, request, view in METHODS
+    }
+    return grpc.method_handlers_generic_handler(SERVICE, handlers)
+
+
+def classify(parts: Parts, request: wire.ClassifyRequest, scope: Scope) -> wire.ClassifyResponse:
+    """A class for each instance."""
+    prediction = _predict(parts, "classify", request, scope, request.top_k if request.HasField("top_k") else None)
+    answers = [wire.Classification(**answer) for answer in prediction.answers]
+    return wire.ClassifyResponse(model=_maker(prediction.offer), predictions=answers)
+
+
+def regress(parts: Parts, request: wire.RegressRequest, scope: Scope) -> wire.RegressResponse:
+    """A value for each instance."""
+    prediction = _predict(parts, "regress", request, scope)
+    answers = [wire.Regression(**answer) for answer in prediction.answers]
+    return wire.RegressResponse(model=_maker(prediction.offer), predictions=answers)
+
+
+def list_models(parts: Parts, _request: wire.ListModelsRequest, _scope: Scope) -> wire.ListModelsResponse:
+    """All configured models: which version answers, and the state of each."""
+    models = (list_model(parts.offers, model) for model in parts.settings.models)
+    return wire.ListModelsResponse(models=[wire.Model(**asdict(model)) for model in models])
+
+
+def get_model(parts: Parts, request: wire.GetModelRequest, scope: Scope) -> wire.GetModelResponse:
+    """The contract of the version on offer."""
+    scope.model = request.model
+    offer = parts.offers.find(request.model, _version(request), scope.timeout_s)
+    return wire.GetModelResponse(model=_maker(offer), contract=contract.to_json(offer.contract))
+
+
+# method, verb in the metrics (the HTTP door's words), request, view
+METHODS: tuple[tuple[str, str, Any, Callable[..., Any]], ...] = (
+    ("Classify", "classify", wire.ClassifyRequest, classify),
+    ("Regress", "regress", wire.RegressRequest, regress),
+    ("ListModels", "list", wire.ListModelsRequest, list_models),
+    ("GetModel", "metadata", wire.GetModelRequest, get_model),
+)
+
+
+def _predict(
+    parts: Parts,
+    verb: str,
+    request: wire.ClassifyRequest | wire.RegressRequest,
+    scope: Scope,
+    top_k: int | None = None,
+) -> Prediction:
+    scope.model = request.model
+    instances = [_instance(instance) for instance in request.instances]
+    call = Call(request.model, _version(request), verb, instances, top_k)
+    prediction = parts.predictor.predict(call, scope.timeout_s)
+    scope.version = str(prediction.offer.version)
+    parts.metrics.request_instances.labels(request.model).observe(len(prediction.answers))
+    return prediction
+
+
+def _instance(instance: wire.Instance) -> Any:
+    """As a JSON door would have it, but for pixels, which stay bytes; None where nothing is set."""
+    match instance.WhichOneof("input"):
+        case "features":
+            return dict(instance.features.values)
+        case "image" if instance.image.WhichOneof("data") == "pixels":
+            return instance.image.pixels
+    return None
+
+
+def _version(request: wire.ClassifyRequest | wire.RegressRequest | wire.GetModelRequest) -> int | None:
+    return request.version if request.HasField("version") else None
+
+
+def _maker(offer: Offer) -> wire.ModelVersion:
+    return wire.ModelVersion(name=offer.contract.name, version=offer.version, digest=offer.contract.digest)

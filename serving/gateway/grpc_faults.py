@@ -1,0 +1,77 @@
+"""Faults become google.rpc.Status with details. The gRPC door's one table: error → code."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
+from google.rpc.status_pb2 import Status
+
+from serving.errors import (
+    DeadlineExceeded,
+    InvalidInput,
+    ModelNotReady,
+    ModelServerFault,
+    ModelServerUnreachable,
+    ServingError,
+    UnknownModel,
+    WrongTask,
+)
+from serving.gateway.explanations import BUG_DETAIL, RETRY_AFTER_S, explain
+
+DOMAIN = "atelier"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of fault, the same for every call that has it."""
+
+    code: grpc.StatusCode
+    reason: str  # its ErrorInfo's
+
+
+KINDS: Mapping[type[ServingError], Kind] = {
+    InvalidInput: Kind(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_INPUT"),
+    WrongTask: Kind(grpc.StatusCode.INVALID_ARGUMENT, "WRONG_TASK"),
+    UnknownModel: Kind(grpc.StatusCode.NOT_FOUND, "UNKNOWN_MODEL"),
+    ModelNotReady: Kind(grpc.StatusCode.UNAVAILABLE, "MODEL_NOT_READY"),
+    ModelServerUnreachable: Kind(grpc.StatusCode.UNAVAILABLE, "MODEL_SERVER_UNREACHABLE"),
+    DeadlineExceeded: Kind(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"),
+    ModelServerFault: Kind(grpc.StatusCode.INTERNAL, "MODEL_SERVER_FAULT"),
+}
+BUG = Kind(grpc.StatusCode.INTERNAL, "INTERNAL_ERROR")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What a client is told."""
+
+    kind: Kind
+    message: str
+    details: tuple[Message, ...] = ()
+
+    def status(self) -> Status:
+        """The google.rpc.Status."""
+        status = Status(code=self.kind.code.value[0], message=self.message)
+        for detail in (ErrorInfo(reason=self.kind.reason, domain=DOMAIN), *self.details):
+            status.details.add().Pack(detail)
+        return status
+
+
+def fault_of(error: Exception) -> Fault:
+    """What to tell the client of an error; anything we do not know is a bug of ours."""
+    if not isinstance(error, ServingError):
+        return Fault(BUG, BUG_DETAIL)
+    kind = KINDS[type(error)]
+    return Fault(kind, explain(error), _details(error, kind))
+
+
+def _details(error: ServingError, kind: Kind) -> tuple[Message, ...]:
+    if isinstance(error, InvalidInput):
+        violations = [BadRequest.FieldViolation(field=v.pointer, description=v.detail) for v in error.violations]
+        return (BadRequest(field_violations=violations),)
+    if kind.code is grpc.StatusCode.UNAVAILABLE:
+        return (RetryInfo(retry_delay=Duration(seconds=RETRY_AFTER_S)),)
+    return ()

@@ -1,0 +1,97 @@
+"""The gRPC door's process: settings → parts → ports → signals.
+
+One process is enough: its threads mostly wait for the model server, and there is no JSON to parse.
+"""
+
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import grpc
+from grpc_health.v1 import health_pb2
+from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
+from grpc_reflection.v1alpha.reflection import SERVICE_NAME as REFLECTION
+from grpc_reflection.v1alpha.reflection import enable_server_reflection
+
+from serving.gateway.grpc_api import SERVICE, prediction_service
+from serving.gateway.grpc_health import make_health, update_health
+from serving.gateway.logs import configure_logging
+from serving.gateway.parts import Parts, build_parts
+from serving.gateway.ports import PortTaken
+from serving.gateway.settings import Settings
+
+log = logging.getLogger(__name__)
+
+HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+
+
+def serve(settings: Settings) -> None:
+    """Answer until SIGTERM or SIGINT, then finish what is in flight.
+
+    Raises:
+        PortTaken: names the settings.
+    """
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    configure_logging(settings)
+    with running(build_parts(settings)):
+        stopping.wait()
+
+
+@contextmanager
+def running(parts: Parts) -> Iterator[None]:
+    """The door, open; closed at the end without cutting off a call, within the grace period."""
+    settings = parts.settings
+    server = make_server(settings)
+    health = make_health(parts.offers)
+    server.add_generic_rpc_handlers((prediction_service(parts),))
+    add_HealthServicer_to_server(health, server)
+    enable_server_reflection((SERVICE, HEALTH, REFLECTION), server)
+    bind(server, settings)
+    serve_metrics(parts)
+    poller = parts.poller(lambda _watch: update_health(health, parts.offers))
+    server.start()
+    poller.start()
+    log.info("listening on %s port %d", settings.grpc_host, settings.grpc_port)
+    try:
+        yield
+    finally:
+        log.info("stopping: finishing what is in flight")
+        health.enter_graceful_shutdown()
+        server.stop(settings.grace_period_s).wait()
+        poller.stop()
+        parts.server.close()
+
+
+def make_server(settings: Settings) -> grpc.Server:
+    """A server without services or ports."""
+    return grpc.server(
+        ThreadPoolExecutor(settings.threads, thread_name_prefix="grpc"),
+        options=[
+            ("grpc.so_reuseport", 0),  # a second process on the same port is a mistake, not help
+            ("grpc.max_receive_message_length", settings.max_body_bytes),
+            ("grpc.max_send_message_length", -1),
+        ],
+    )
+
+
+def bind(server: grpc.Server, settings: Settings) -> None:
+    """Listen where the settings say."""
+    host = f"[{settings.grpc_host}]" if ":" in settings.grpc_host else settings.grpc_host
+    try:
+        server.add_insecure_port(f"{host}:{settings.grpc_port}")
+    except RuntimeError as error:  # which does not say why
+        raise PortTaken(settings.grpc_host, settings.grpc_port, "ATELIER_GRPC_HOST, ATELIER_GRPC_PORT") from error
+
+
+def serve_metrics(parts: Parts) -> None:
+    """Give the metrics on their own port."""
+    host, port = parts.settings.grpc_host, parts.settings.grpc_metrics_port
+    try:
+        parts.metrics.serve(host, port)
+    except OSError as error:
+        raise PortTaken(host, port, "ATELIER_GRPC_HOST, ATELIER_GRPC_METRICS_PORT", error.strerror) from error

@@ -1,0 +1,39 @@
+"""What either door stands in front of, and how it is put together. Build it after a fork, never before."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from serving.gateway.metrics import Metrics
+from serving.gateway.model_server import ModelServer
+from serving.gateway.model_server_client import GrpcModelServer
+from serving.gateway.offers import ModelWatch, Offers, Poller
+from serving.gateway.predictor import Predictor
+from serving.gateway.settings import Settings
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of one process."""
+
+    settings: Settings
+    server: ModelServer
+    offers: Offers
+    predictor: Predictor
+    metrics: Metrics
+
+    def poller(self, on_look: Callable[[ModelWatch], None] = lambda _watch: None) -> Poller:
+        """Keeps the offers true, once started; `on_look` is called after each look at a model."""
+
+        def show(watch: ModelWatch) -> None:
+            self.metrics.offered_version.labels(watch.model).set(max(watch.snapshot.offers, default=0))
+            on_look(watch)
+
+        return Poller(list(self.offers.watches.values()), self.settings.poll_interval_s, show)
+
+
+def build_parts(settings: Settings, metrics_folder: str | None = None) -> Parts:
+    """Everything, with a channel to the model server; nothing is asked of it yet."""
+    metrics = Metrics(metrics_folder)
+    server = GrpcModelServer(settings.model_server, metrics.observe_call)
+    offers = Offers(settings.models, server)
+    return Parts(settings, server, offers, Predictor(offers, server, settings.max_instances), metrics)
