@@ -53,7 +53,7 @@ def train(name: str, config: TrainingConfig, options: TrainOptions) -> int:
         from training.describe import describe
         from training.export import export
         from training.fit import fit, make_reproducible
-        from training.models import build_model, predict
+        from training.models import build_model, predict, with_inputs_for
         from training.verify import verify
     from training.datasets import load_dataset
     from training.evaluate import evaluate
@@ -74,6 +74,7 @@ def train(name: str, config: TrainingConfig, options: TrainOptions) -> int:
         f"{len(dataset.calibration)} to calibrate, from {dataset.source}"
     )
 
+    dataset = with_inputs_for(config, dataset)
     make_reproducible(options.seed)
     model = build_model(config, dataset)
     fit(model, dataset, config)

@@ -14,7 +14,8 @@ from training.models import Model, call_inputs
 from training.progress import ProgressBar
 
 _LOSS = {"classification": "sparse_categorical_crossentropy", "regression": "mean_squared_error"}
-_METRICS = {"classification": ["accuracy"], "regression": ["mae"]}
+_METRICS = {"classification": "accuracy", "regression": "mae"}
+_AUXILIARY_WEIGHT = 0.1  # Géron, chapter 10; the main output has the rest
 
 
 def make_reproducible(seed: int) -> None:
@@ -30,12 +31,12 @@ def fit(model: Model, dataset: Dataset, config: TrainingConfig) -> Mapping[str, 
         TrainingDiverged: the loss became NaN or infinite.
     """
     steps = math.ceil(len(dataset.train) / config.batch_size) * config.epochs
-    model.compile(optimizer=_optimizer(config, steps), loss=_LOSS[dataset.task], metrics=_METRICS[dataset.task])
-    instances, targets = _tensors(dataset, dataset.train)
+    _compile(model, dataset, make_optimizer(config, steps))
+    instances, targets = _tensors(model, dataset, dataset.train)
     history = model.fit(
         instances,
         targets,
-        validation_data=_tensors(dataset, dataset.validation),
+        validation_data=_tensors(model, dataset, dataset.validation),
         batch_size=config.batch_size,
         epochs=config.epochs,
         verbose=0,
@@ -49,15 +50,52 @@ def fit(model: Model, dataset: Dataset, config: TrainingConfig) -> Mapping[str, 
     return dict(history)
 
 
-def _tensors(dataset: Dataset, rows: Rows) -> tuple[Any, Any]:
-    return call_inputs(encode(dataset.input, rows.instances)), rows.targets
+def _compile(model: Model, dataset: Dataset, optimizer: Any) -> None:
+    loss, metric, main = _LOSS[dataset.task], _METRICS[dataset.task], dataset.output.tensor
+    if len(model.outputs) == 1:
+        model.compile(optimizer=optimizer, loss=loss, metrics=[metric])
+        return
+    auxiliary = [name for name in model.output_names if name != main]
+    weights = {main: 1 - _AUXILIARY_WEIGHT, **dict.fromkeys(auxiliary, _AUXILIARY_WEIGHT / len(auxiliary))}
+    losses = dict.fromkeys(model.output_names, loss)
+    model.compile(optimizer=optimizer, loss=losses, loss_weights=weights, metrics={main: [metric]})
 
 
-def _optimizer(config: TrainingConfig, steps: int) -> Any:
-    rate: Any = config.learning_rate
-    if config.schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(config.learning_rate, decay_steps=steps)
-    return keras.optimizers.get({"class_name": config.optimizer, "config": {"learning_rate": rate}})
+def _tensors(model: Model, dataset: Dataset, rows: Rows) -> tuple[Any, Any]:
+    """What to fit to what: every output of the model has the same target."""
+    targets = rows.targets if len(model.outputs) == 1 else dict.fromkeys(model.output_names, rows.targets)
+    return call_inputs(encode(dataset.input, rows.instances)), targets
+
+
+def make_optimizer(config: TrainingConfig, steps: int) -> Any:
+    """The configured optimiser, its learning rate on schedule over so many steps."""
+    options: dict[str, Any] = {"learning_rate": _schedule(config, steps)}
+    if config.clip_norm:
+        options["clipnorm"] = config.clip_norm
+    if config.clip_value:
+        options["clipvalue"] = config.clip_value
+    if config.optimizer in ("momentum", "nesterov"):
+        return keras.optimizers.SGD(momentum=0.9, nesterov=config.optimizer == "nesterov", **options)
+    return keras.optimizers.get({"class_name": config.optimizer, "config": options})
+
+
+def _schedule(config: TrainingConfig, steps: int) -> Any:
+    """Géron's chapter 11 has them all."""
+    rate, schedules = config.learning_rate, keras.optimizers.schedules
+    match config.schedule:
+        case "cosine":
+            return schedules.CosineDecay(rate, decay_steps=steps)
+        case "power":
+            return schedules.InverseTimeDecay(rate, decay_steps=max(1, steps // 10), decay_rate=1.0)
+        case "exponential":
+            return schedules.ExponentialDecay(rate, decay_steps=max(1, steps // 2), decay_rate=0.1)
+        case "piecewise":
+            return schedules.PiecewiseConstantDecay([steps // 2, steps * 3 // 4], [rate, rate / 10, rate / 100])
+        case "1cycle":
+            rise = max(1, steps * 3 // 10)
+            return schedules.CosineDecay(rate / 25, max(1, steps - rise), warmup_target=rate, warmup_steps=rise)
+        case _:
+            return rate
 
 
 def _check_finite(name: str, history: Mapping[str, list[float]]) -> None:

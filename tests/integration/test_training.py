@@ -265,7 +265,7 @@ def test_the_textbook_networks_have_the_textbook_s_layers() -> None:
 
 
 def test_an_unknown_model_is_named() -> None:
-    with pytest.raises(ConfigError, match="no regression model 'oracle'; there are mlp"):
+    with pytest.raises(ConfigError, match="no regression model 'oracle'; there are mlp, wide_deep, tabm"):
         build_model(config(model="oracle"), houses())
 
 

@@ -58,7 +58,7 @@ def test_if_missing_trains_nothing_that_is_there(tmp_path: Path) -> None:
     [
         (("--set", "gate=0.1"), "housing: not published: test rmse is "),
         (("--set", "optimizer=sgd", "--set", "learning_rate=1e30"), "became "),
-        (("--set", "model=oracle"), "no regression model 'oracle'; there are mlp"),
+        (("--set", "model=oracle"), "no regression model 'oracle'; there are mlp, wide_deep, tabm"),
     ],
     ids=["gate", "diverged", "no such model"],
 )

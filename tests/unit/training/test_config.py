@@ -38,10 +38,17 @@ def test_a_setting_with_a_model_s_name_leaves_the_others_alone() -> None:
         ("learning_rate=inf", "learning_rate must be a number above 0, got inf"),
         ("validation_share=1", "validation_share must be between 0 and 1, got 1.0"),
         ("calibration_share=0.95", "calibration_share must be from 0 to what validation leaves, got 0.95"),
+        ("dropout=1", "dropout must be at least 0 and less than 1, got 1.0"),
+        ("clip_norm=-1", "clip_norm must be a number from 0 up, got -1.0"),
+        ("batch_norm=yes", "batch_norm must be true or false, got 'yes'"),
+        ("initializer=zeros", "initializer must be one of glorot_uniform"),
         ("level=1", "level must be between 0 and 1, got 1.0"),
         ("hidden_units=0", "hidden_units must be one or more widths above 0"),
         ("optimizer=magic", "optimizer must be one of"),
-        ("schedule=never", "schedule must be one of constant, cosine, got 'never'"),
+        (
+            "schedule=never",
+            "schedule must be one of constant, cosine, power, exponential, piecewise, 1cycle, got 'never'",
+        ),
         ("gate=nan", "gate must be a finite number, got nan"),
     ],
 )
