@@ -1,10 +1,10 @@
-"""The embedded model server as a process: versions come and go, requests go on, and it stops when told to."""
+"""The life of an embedded model server: versions come and go, requests go on, and it starts only with what it needs.
 
-import os
+In the test's process; what needs one of the server's own is in test_model_server_process.py.
+"""
+
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,24 +15,43 @@ import grpc
 import pytest
 from tensorflow_serving.apis import model_management_pb2
 
+from serving.model_server import __main__ as program
 from tests import tiny_models
-from tests.model_server_process import ModelServerProcess, wait_until, write_model_config
+from tests.model_server_in_process import ModelServerInProcess
+from tests.model_server_process import ModelServerClient, free_port, wait_until, write_model_config
 
-Start = Callable[..., ModelServerProcess]
+Start = Callable[..., ModelServerInProcess]
+Main = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     """Starts servers, which end with the test."""
-    started: list[ModelServerProcess] = []
+    started: list[ModelServerInProcess] = []
 
-    def start_one(*flags: str) -> ModelServerProcess:
-        started.append(ModelServerProcess(tmp_path / f"log-{len(started)}", *flags))
+    def start_one(*flags: str) -> ModelServerInProcess:
+        started.append(ModelServerInProcess(tmp_path / f"log-{len(started)}", *flags))
         return started[-1]
 
     yield start_one
     for process in started:
         process.kill()
+
+
+@pytest.fixture
+def main(capfd: pytest.CaptureFixture[str]) -> Iterator[Main]:
+    """Runs the command line to its end: the exit status and what it printed. For starts that fail."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def run(*flags: str) -> tuple[int, str]:
+        # a later flag wins, so that a test can name the port itself
+        status = program.main([f"--port={free_port()}", *flags])
+        printed = capfd.readouterr()
+        return status, printed.out + printed.err
+
+    yield run
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +72,11 @@ def put(version: Path, base: Path) -> Path:
     return staging.rename(base / version.name)
 
 
-def half_server(start: Start, base: Path, *flags: str) -> ModelServerProcess:
+def half_server(start: Start, base: Path, *flags: str) -> ModelServerInProcess:
     return start("--model_name=half", f"--model_base_path={base}", *flags).wait_until_ready()
 
 
-def answer(server: ModelServerProcess, **spec: Any) -> tuple[int, float]:
+def answer(server: ModelServerInProcess, **spec: Any) -> tuple[int, float]:
     """The version that answered x = 2, and its answer."""
     response = server.client.prediction.Predict(tiny_models.predict_request("half", x=[2.0], **spec), timeout=60)
     return response.model_spec.version.value, response.outputs["y"].float_val[0]
@@ -132,12 +151,12 @@ def test_a_version_that_waits_for_a_retry_gives_way_at_once(
 
 
 def test_a_version_in_use_is_unloaded_only_after_its_last_answer(start: Start, tmp_path: Path) -> None:
-    tiny_models.publish(tiny_models.wait, tmp_path / "wait", 1)
+    first = tiny_models.publish(tiny_models.wait, tmp_path / "wait", 1)
     server = start("--model_name=wait", f"--model_base_path={tmp_path / 'wait'}").wait_until_ready()
     request = tiny_models.predict_request("wait", seconds=[3.0])
     slow = server.client.prediction.Predict.future(request, timeout=60)
     wait_until(lambda: not slow.done())
-    tiny_models.publish(tiny_models.wait, tmp_path / "wait", 2)
+    shutil.copytree(first, tmp_path / "staging").rename(tmp_path / "wait" / "2")
     wait_until(lambda: server.client.states("wait") == {2: "AVAILABLE", 1: "UNLOADING"})
     assert slow.result().model_spec.version.value == 1
     wait_until(lambda: server.client.states("wait") == {2: "AVAILABLE", 1: "END"})
@@ -160,15 +179,15 @@ def test_warm_up_runs_before_a_version_is_available(start: Start, tmp_path: Path
     ],
 )
 def test_a_failing_warm_up_fails_the_start(
-    start: Start, tmp_path: Path, versions: dict[int, Path], records: Any, error: str
+    main: Main, tmp_path: Path, versions: dict[int, Path], records: Any, error: str
 ) -> None:
     version = put(versions[2], tmp_path / "half")
     file = tiny_models.add_warmup(version, records if isinstance(records, list) else [])
     if isinstance(records, bytes):
         file.write_bytes(records)
-    server = start("--model_name=half", f"--model_base_path={tmp_path / 'half'}", "--max_num_load_retries=0")
-    assert server.wait() == 255
-    assert f"1 servable(s) did not become available: {{{{{{name: half version: 2}} due to error: {error}" in server.log
+    status, printed = main("--model_name=half", f"--model_base_path={tmp_path / 'half'}", "--max_num_load_retries=0")
+    assert status == 255
+    assert f"1 servable(s) did not become available: {{{{{{name: half version: 2}} due to error: {error}" in printed
 
 
 def test_warm_up_can_be_switched_off(start: Start, tmp_path: Path, versions: dict[int, Path]) -> None:
@@ -291,39 +310,6 @@ def test_labels_follow_the_configuration(start: Start, tmp_path: Path, versions:
     assert (reply.status, reply.error) == (400, "Unrecognized servable version label: stable")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_drains_and_exits_0(start: Start, tmp_path: Path, number: signal.Signals) -> None:
-    tiny_models.publish(tiny_models.wait, tmp_path / "wait", 1)
-    server = start("--model_name=wait", f"--model_base_path={tmp_path / 'wait'}").wait_until_ready()
-    with ThreadPoolExecutor(2) as callers:
-        by_http = callers.submit(server.client.http, "POST", "/v1/models/wait:predict", {"instances": [2.0]})
-        by_grpc = server.client.prediction.Predict.future(tiny_models.predict_request("wait", seconds=[2.0]))
-        threading.Event().wait(0.7)  # let both arrive
-        os.kill(server.pid, number)
-        assert list(by_grpc.result(60).outputs["waited"].float_val) == [2.0]
-        assert by_http.result(60).json == {"predictions": [2.0]}
-    assert server.wait() == 0
-
-
-def test_a_request_that_outlives_the_grace_period_does_not_hold_the_exit(start: Start, tmp_path: Path) -> None:
-    tiny_models.publish(tiny_models.wait, tmp_path / "wait", 1)
-    server = start(
-        "--model_name=wait", f"--model_base_path={tmp_path / 'wait'}", "--drain_timeout_seconds=1"
-    ).wait_until_ready()
-    call = server.client.prediction.Predict.future(tiny_models.predict_request("wait", seconds=[600.0]))
-    threading.Event().wait(0.7)  # let it arrive
-    server.terminate()
-    assert server.wait(30) == 0
-    assert call.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
-
-
-def test_a_signal_ends_a_start_that_waits(start: Start, tmp_path: Path) -> None:
-    server = start("--model_name=half", f"--model_base_path={tmp_path / 'nowhere'}")
-    wait_until(lambda: "Could not find base path" in server.log)
-    server.terminate()
-    assert server.wait(30) == 0
-
-
 @pytest.mark.parametrize(
     ("flags", "error"),
     [
@@ -334,38 +320,16 @@ def test_a_signal_ends_a_start_that_waits(start: Start, tmp_path: Path) -> None:
         (["--model_base_path=/x", "--batching_parameters_file=/x"], "INVALID_ARGUMENT: server_options.batching_par"),
     ],
 )
-def test_a_start_that_cannot_be_fails_at_once(start: Start, flags: list[str], error: str) -> None:
-    server = start(*flags)
-    assert server.wait() == 255
-    assert f"Failed to start server. Error: {error}" in server.log
-
-
-def test_a_bad_config_file_is_explained_on_stderr(start: Start, tmp_path: Path) -> None:
-    (tmp_path / "config").write_text("improperly formatted file contents")
-    server = start(f"--model_config_file={tmp_path / 'config'}")
-    assert server.wait() == 255
-    assert "Error parsing text-format tensorflow.serving.ModelServerConfig" in server.log
-
-
-def test_the_lines_that_people_wait_for(start: Start, tmp_path: Path, versions: dict[int, Path]) -> None:
-    put(versions[2], tmp_path / "half")
-    server = half_server(start, tmp_path / "half", "--not_a_flag=1", "--mixed_precision=bfloat16")
-    for line in (
-        "unknown argument: --not_a_flag=1",
-        "--mixed_precision=bfloat16 has no effect",
-        "Successfully loaded servable version {name: half version: 2}",
-        f"Running gRPC ModelServer at 0.0.0.0:{server.port} ...",
-        f"Exporting HTTP/REST API at:localhost:{server.rest_port} ...",
-    ):
-        assert line in server.log
+def test_a_start_that_cannot_be_fails_at_once(main: Main, flags: list[str], error: str) -> None:
+    status, printed = main(*flags)
+    assert status == 255
+    assert f"Failed to start server. Error: {error}" in printed
 
 
 def test_listens_on_a_unix_socket_too(start: Start, tmp_path: Path, versions: dict[int, Path]) -> None:
     put(versions[2], tmp_path / "half")
     socket = tmp_path / "socket"
     half_server(start, tmp_path / "half", f"--grpc_socket_path={socket}")
-    from tests.model_server_process import ModelServerClient
-
     client = ModelServerClient(f"unix:{socket}", "")
     assert client.prediction.Predict(tiny_models.predict_request("half", x=[2.0])).outputs["y"].float_val[0] == 3.0
     client.close()
@@ -386,19 +350,3 @@ def test_sends_cors_headers_if_told_to(start: Start, tmp_path: Path, versions: d
     assert headers["Access-Control-Allow-Origin"] == "*"
     assert headers["Access-Control-Allow-Methods"] == "POST, GET"
     assert headers["Access-Control-Allow-Headers"] == "Content-Type"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "status", "text"),
-    [
-        (["--version"], 0, "TensorFlow ModelServer: "),
-        (["--help"], 255, "--rest_api_timeout_in_ms=30000"),
-        (["--port=http"], 255, "usage: "),
-    ],
-)
-def test_what_the_command_line_prints(arguments: list[str], status: int, text: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "serving.model_server", *arguments], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == status
-    assert text in done.stdout
