@@ -83,6 +83,16 @@ class Flags:
         15,
         "(not in TensorFlow Serving) how long requests in flight may take after SIGTERM",
     )
+    bind_address: str = _flag("0.0.0.0", "(not in TensorFlow Serving) address on which both ports listen")  # noqa: S104
+    enable_readiness_path: bool = _flag(
+        False, "(not in TensorFlow Serving) answer GET /readyz and /readyz/<model> on the HTTP/REST port"
+    )
+    enable_grpc_reflection: bool = _flag(False, "(not in TensorFlow Serving) offer the gRPC reflection service")
+    serve_without_missing_models: bool = _flag(
+        False,
+        "(not in TensorFlow Serving) do not wait for models without a version, nor let a missing base path hold up "
+        "the others; they are taken in when a version appears",
+    )
 
 
 class MalformedFlag(ValueError):

@@ -8,6 +8,7 @@ from typing import Any
 import waitress.server
 from waitress import wasyncore
 
+ALL_ADDRESSES = "0.0.0.0"  # noqa: S104 (as TensorFlow Serving)
 _POLL_S = 0.02  # how often the drain looks for the last reply to leave
 
 # No bound on bodies in TensorFlow Serving; waitress needs a number.
@@ -17,13 +18,13 @@ _MAX_BODY_BYTES = 2**31 - 1
 class RestServer:
     """One listening port."""
 
-    def __init__(self, application: Any, port: int, num_threads: int) -> None:
-        """Open the port (0: any); raises OSError if it is taken."""
+    def __init__(self, application: Any, address: str, port: int, num_threads: int) -> None:
+        """Open the port (0: any) on an address (0.0.0.0: all, of IPv6 too); raises OSError if it cannot be had."""
         self._map: dict[int, Any] = {}
         self._server = waitress.server.create_server(
             application,
             map=self._map,
-            sockets=[_listen(port)],
+            sockets=[_listen(address, port)],
             threads=num_threads,
             ident=None,
             max_request_body_size=_MAX_BODY_BYTES,
@@ -50,8 +51,7 @@ class RestServer:
         return any(channel.requests or channel.total_outbufs_len for channel in channels)
 
 
-def _listen(port: int) -> socket.socket:
-    """All addresses, IPv6 and IPv4; IPv4 alone where there is no IPv6."""
-    if socket.has_dualstack_ipv6():
+def _listen(address: str, port: int) -> socket.socket:
+    if address == ALL_ADDRESSES and socket.has_dualstack_ipv6():
         return socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
-    return socket.create_server(("0.0.0.0", port))  # noqa: S104 (as TensorFlow Serving)
+    return socket.create_server((address, port), family=socket.AF_INET6 if ":" in address else socket.AF_INET)

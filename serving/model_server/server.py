@@ -1,26 +1,23 @@
-"""The composition root: flags → core → doors. Ports open only when every model of the first configuration is available.
+"""The composition root: flags → core → doors. Ports open only when the first load is done.
 
 After tensorflow_serving/model_servers/server.cc.
 """
 
 import logging
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import grpc
-from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 from tensorflow_serving.config import model_server_config_pb2
 
 from serving.generated.atelier.serverconfig.v1 import server_config_pb2
 from serving.model_server import warmup
 from serving.model_server.batching_config import Batching
 from serving.model_server.flags import Flags
-from serving.model_server.grpc_api import ModelService, PredictionService
-from serving.model_server.grpc_health import health_handler
+from serving.model_server.grpc_server import GrpcServer
 from serving.model_server.loader import SavedModelLoader
 from serving.model_server.manager import ManagerOptions
 from serving.model_server.model_config import read_text_proto, single_model_config
+from serving.model_server.readiness import Application, ReadinessPath
 from serving.model_server.rest_api import RestApi
 from serving.model_server.rest_server import RestServer
 from serving.model_server.servable import Runner, Servable, ServableId
@@ -32,8 +29,6 @@ from serving.model_server.status import StatusError, invalid_argument
 _logger = logging.getLogger(__name__)
 
 _PROMETHEUS_PATH = "/monitoring/prometheus/metrics"
-_HEALTHY_SERVICES = ("", "ModelService", "PredictionService")  # short names, as in server.cc
-_MAX_MESSAGE_BYTES = 2**31 - 1
 
 
 class Server:
@@ -49,7 +44,7 @@ class Server:
         self._sessions = session_config(flags)
         self._batching = Batching(flags) if flags.enable_batching else None
         self._core = ServerCore(self._loader, _core_options(flags), stop)
-        self._grpc: grpc.Server | None = None
+        self._grpc: GrpcServer | None = None
         self._rest: RestServer | None = None
         self._config_poll: threading.Thread | None = None
         self._stop = stop
@@ -63,7 +58,7 @@ class Server:
         """
         self._core.reload(_model_server_config(self._flags))
         self._start_config_poll()
-        self._start_grpc()
+        self._grpc = GrpcServer(self._core, self._flags)
         self._start_rest()
 
     @property
@@ -91,39 +86,6 @@ class Server:
         if self._flags.enable_model_warmup:
             warmup.warm_up(servable, path, max(1, self._flags.num_request_iterations_for_warmup))
 
-    def _start_grpc(self) -> None:
-        flags = self._flags
-        credentials = _credentials(flags)
-        self._grpc = grpc.server(
-            ThreadPoolExecutor(flags.grpc_max_threads, "grpc"),
-            options=[
-                ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
-                ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
-                ("grpc.so_reuseport", 0),
-                *_channel_arguments(flags.grpc_channel_arguments),
-            ],
-        )
-        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-            PredictionService(self._core, as_content=flags.enable_serialization_as_tensor_content), self._grpc
-        )
-        model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(self._core), self._grpc)
-        if flags.enable_grpc_healthcheck_service:
-            self._grpc.add_generic_rpc_handlers((health_handler(_HEALTHY_SERVICES),))
-        addresses = [f"0.0.0.0:{flags.port}"] if flags.port else []
-        addresses += [f"unix:{flags.grpc_socket_path}"] if flags.grpc_socket_path else []
-        try:
-            for address in addresses:
-                if credentials:
-                    self._grpc.add_secure_port(address, credentials)
-                else:
-                    self._grpc.add_insecure_port(address)
-        except RuntimeError as error:
-            raise invalid_argument("Failed to BuildAndStart gRPC server") from error
-        self._grpc.start()
-        for address in addresses:
-            place = address.replace("unix:", "UNIX socket ")
-            _logger.info("Running gRPC ModelServer at %s ...", place)
-
     def _start_rest(self) -> None:
         flags = self._flags
         if not flags.rest_api_port:
@@ -134,19 +96,24 @@ class Server:
                 "API. Skipped exporting HTTP/REST API."
             )
             return
-        timeout_s = flags.rest_api_timeout_in_ms / 1000 if flags.rest_api_timeout_in_ms > 0 else None
-        application = RestApi(
-            self._core,
-            timeout_s=timeout_s,
-            enable_cors=flags.rest_api_enable_cors_support,
-            metrics_path=_metrics_path(flags),
-        )
         try:
-            self._rest = RestServer(application, flags.rest_api_port, flags.rest_api_num_threads)
+            self._rest = RestServer(
+                self._rest_application(), flags.bind_address, flags.rest_api_port, flags.rest_api_num_threads
+            )
         except OSError as error:
             _logger.error("Failed to start HTTP Server at localhost:%d: %s", flags.rest_api_port, error)  # noqa: TRY400
             return
         _logger.info("Exporting HTTP/REST API at:localhost:%d ...", flags.rest_api_port)
+
+    def _rest_application(self) -> Application:
+        flags = self._flags
+        api = RestApi(
+            self._core,
+            timeout_s=flags.rest_api_timeout_in_ms / 1000 if flags.rest_api_timeout_in_ms > 0 else None,
+            enable_cors=flags.rest_api_enable_cors_support,
+            metrics_path=_metrics_path(flags),
+        )
+        return ReadinessPath(self._core, api) if flags.enable_readiness_path else api
 
     def _start_config_poll(self) -> None:
         if self._flags.model_config_file and self._flags.model_config_file_poll_wait_seconds > 0:
@@ -193,6 +160,7 @@ def _core_options(flags: Flags) -> ServerCoreOptions:
         ),
         file_system_poll_wait_s=flags.file_system_poll_wait_seconds,
         allow_version_labels_for_unavailable_models=flags.allow_version_labels_for_unavailable_models,
+        serve_without_missing_models=flags.serve_without_missing_models,
     )
 
 
@@ -211,25 +179,3 @@ def _metrics_path(flags: Flags) -> str | None:
         read_text_proto(flags.monitoring_config_file, config)
     prometheus = config.prometheus_config
     return (prometheus.path or _PROMETHEUS_PATH) if prometheus.enable else None
-
-
-def _credentials(flags: Flags) -> grpc.ServerCredentials | None:
-    """TLS as the SSLConfig says; None without one."""
-    if not flags.ssl_config_file:
-        return None
-    config = server_config_pb2.SSLConfig()
-    read_text_proto(flags.ssl_config_file, config)
-    return grpc.ssl_server_credentials(
-        [(config.server_key.encode(), config.server_cert.encode())],
-        root_certificates=config.custom_ca.encode() or None,
-        require_client_auth=config.client_verify,
-    )
-
-
-def _channel_arguments(text: str) -> list[tuple[str, int | str]]:
-    """`k=v,k=v`; numbers where they are numbers."""
-    arguments: list[tuple[str, int | str]] = []
-    for item in filter(None, text.split(",")):
-        key, _, value = item.partition("=")
-        arguments.append((key, int(value) if value.lstrip("-").isdigit() else value))
-    return arguments

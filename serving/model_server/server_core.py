@@ -6,7 +6,7 @@ After tensorflow_serving/model_servers/server_core.cc.
 import logging
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ class ServerCoreOptions:
     manager: ManagerOptions = field(default_factory=ManagerOptions)
     file_system_poll_wait_s: float = 1.0
     allow_version_labels_for_unavailable_models: bool = False
+    serve_without_missing_models: bool = False
 
 
 class ServerCore:
@@ -50,7 +51,10 @@ class ServerCore:
             self.monitor, may_be_unavailable=options.allow_version_labels_for_unavailable_models
         )
         self._manager = AspiredVersionsManager(self.monitor, options.manager, 4 * (os.cpu_count() or 1))
-        self._source = FileSystemStoragePathSource(self._aspire, options.file_system_poll_wait_s)
+        self._waits_for_missing = not options.serve_without_missing_models
+        self._source = FileSystemStoragePathSource(
+            self._aspire, options.file_system_poll_wait_s, pass_over_missing=options.serve_without_missing_models
+        )
 
     def handle(self, model_spec: Any) -> ServableHandle:
         """Borrow the servable that a ModelSpec names."""
@@ -85,6 +89,15 @@ class ServerCore:
                 self._manager.end_initial_load()
             _logger.info("Finished adding/updating models")
 
+    def model_names(self) -> list[str]:
+        """The models of the configuration, served or not."""
+        return [model.name for model in self._config.model_config_list.config]
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the server was told to stop."""
+        return self._stop.is_set()
+
     def stop(self) -> None:
         """Watch and load no more."""
         self._source.stop()
@@ -117,10 +130,18 @@ class ServerCore:
         new = {model.name for model in models} - self._source.model_names()
         mark = self.monitor.events
         self._source.update([ServableToMonitor(m.name, Path(m.base_path), m.model_version_policy) for m in models])
+        if not self._waits_for_missing:
+            new -= self._missing(new)
         reached = self.monitor.wait_until_settled(new, since=mark, cancelled=self._stop.is_set)
         failed = {id_: state for id_, state in reached.items() if state.state is not ManagerState.AVAILABLE}
         if failed:
             raise StatusError(Code.UNKNOWN, _did_not_become_available(failed, noun))
+
+    def _missing(self, names: Collection[str]) -> set[str]:
+        missing = self._source.without_versions().intersection(names)
+        for name in sorted(missing):
+            _logger.warning("Not waiting for model %s: it has no version to serve yet", name)
+        return missing
 
     def _aspire(self, name: str, versions: Mapping[int, Path]) -> None:
         """The source adapter: paths become loaders."""

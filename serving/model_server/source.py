@@ -94,12 +94,25 @@ def _specific(servable: ServableToMonitor, found: Mapping[int, str]) -> Mapping[
     return {version: found[version] for version in set(servable.policy.specific.versions) if version in found}
 
 
+def _has_version(servable: ServableToMonitor) -> bool:
+    try:
+        return bool(find_versions(servable))
+    except BasePathMissing:
+        return False
+
+
 class FileSystemStoragePathSource:
     """Polls the base paths and tells `aspire` what it found."""
 
-    def __init__(self, aspire: AspireCallback, poll_wait_s: float) -> None:
-        """`poll_wait_s`: seconds between polls; 0 polls once a configuration, a negative number never."""
+    def __init__(self, aspire: AspireCallback, poll_wait_s: float, *, pass_over_missing: bool = False) -> None:
+        """Start watching.
+
+        Args:
+            poll_wait_s: seconds between polls; 0 polls once a configuration, a negative number never.
+            pass_over_missing: a model whose base path is missing does not end the poll for the others.
+        """
         self._aspire = aspire
+        self._pass_over_missing = pass_over_missing
         self._poll_wait_s = poll_wait_s
         self._servables: tuple[ServableToMonitor, ...] = ()
         self._lock = threading.Lock()  # one poll at a time, of one configuration
@@ -123,16 +136,24 @@ class FileSystemStoragePathSource:
         with self._lock:
             return {servable.name for servable in self._servables}
 
-    def poll(self) -> None:
-        """Look once. A model whose base path is missing ends the poll for all, as in TensorFlow Serving."""
+    def without_versions(self) -> set[str]:
+        """The models that have nothing to serve now."""
         with self._lock:
-            try:
-                found = {servable.name: find_versions(servable) for servable in self._servables}
-            except BasePathMissing as error:
-                _logger.error(  # noqa: TRY400 (the sentence says it all)
-                    "FileSystemStoragePathSource encountered a filesystem access error: %s", error
-                )
-                return
+            return {servable.name for servable in self._servables if not _has_version(servable)}
+
+    def poll(self) -> None:
+        """Look once. A missing base path ends the poll for all, as in TensorFlow Serving, unless it is passed over."""
+        with self._lock:
+            found: dict[str, Mapping[int, Path]] = {}
+            for servable in self._servables:
+                try:
+                    found[servable.name] = find_versions(servable)
+                except BasePathMissing as error:
+                    _logger.error(  # noqa: TRY400 (the sentence says it all)
+                        "FileSystemStoragePathSource encountered a filesystem access error: %s", error
+                    )
+                    if not self._pass_over_missing:
+                        return
             for name, versions in found.items():
                 self._aspire(name, versions)
 
