@@ -53,7 +53,8 @@ def train(name: str, config: TrainingConfig, options: TrainOptions) -> int:
         from training.describe import describe
         from training.export import export
         from training.fit import fit, make_reproducible
-        from training.models import build_model, predict, with_inputs_for
+        from training.models import build_model, predict
+        from training.regressors import with_inputs_for
         from training.verify import verify
     from training.datasets import load_dataset
     from training.evaluate import evaluate

@@ -12,7 +12,8 @@ from tests.training_data import config, houses, pictures
 from training.config import ACTIVATIONS, INITIALIZERS, OPTIMIZERS, SCHEDULES
 from training.datasets import Dataset
 from training.fit import fit, make_optimizer, make_reproducible
-from training.models import CATALOGUE, build_model, predict, with_inputs_for
+from training.models import CATALOGUE, build_model, predict
+from training.regressors import with_inputs_for
 from training.tabular import (
     Columns,
     Diagonals,
