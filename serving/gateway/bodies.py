@@ -1,29 +1,36 @@
-"""The body of a prediction request: JSON, in UTF-8, with `instances` and perhaps `top_k`. Knows HTTP, but no model."""
+"""The body of a prediction request: JSON with `instances` and perhaps `top_k`, or images. Knows HTTP, but no model."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
 from flask import Request
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
+from serving.gateway.encoded_images import EncodedImage
+from serving.gateway.forms import read_form
+from serving.gateway.instances import PixelBlock
 from serving.gateway.violations import invalid, kind_of
 
 MEMBERS = ("instances", "top_k")
-WHAT_TO_SEND = 'send Content-Type: application/json and a body like {"instances": [...]}'
+WHAT_TO_SEND = (
+    'send Content-Type: application/json and a body like {"instances": [...]}, or images as image/png, image/jpeg, '
+    "multipart/form-data or application/octet-stream"
+)
 
 
-def read_body(request: Request, max_bytes: int) -> dict[str, Any]:
-    """The JSON object a client sent, with `instances` in it and no unknown member.
+def read_body(request: Request, max_bytes: int) -> Mapping[str, Any]:
+    """What a client sent: `instances`, perhaps `top_k`, and no other member.
 
     Raises:
         BadRequest, UnsupportedMediaType, RequestEntityTooLarge: it cannot be read.
-        InvalidInput: it is JSON, but not such an object.
+        InvalidInput: it can be read, but is not that.
     """
-    text = _read(request, max_bytes)
-    if not text:
+    body = _read(request, max_bytes)
+    if not body:
         raise BadRequest(f"the body is empty; {WHAT_TO_SEND}")
     _check_type(request)
-    return _check_members(_parse(text))
+    return READERS[request.mimetype](body, request.mimetype_params)
 
 
 def _read(request: Request, max_bytes: int) -> bytes:
@@ -38,18 +45,19 @@ def _read(request: Request, max_bytes: int) -> bytes:
 
 
 def _check_type(request: Request) -> None:
-    if request.mimetype != "application/json":
+    if request.mimetype not in READERS:
         got = "no Content-Type" if not request.mimetype else "another Content-Type"
         raise UnsupportedMediaType(f"got {got}; {WHAT_TO_SEND}")
     if request.headers.get("Content-Encoding", "identity") != "identity":
         raise UnsupportedMediaType("got a Content-Encoding; send the body as it is")
 
 
-def _parse(text: bytes) -> Any:
+def _parse(body: bytes, _parameters: Mapping[str, str]) -> Mapping[str, Any]:
     try:
-        return orjson.loads(text)
+        document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise BadRequest(f"the body is not JSON: {error.msg}, at line {error.lineno} column {error.colno}") from error
+    return _check_members(document)
 
 
 def _check_members(document: Any) -> dict[str, Any]:
@@ -60,3 +68,21 @@ def _check_members(document: Any) -> dict[str, Any]:
     if "instances" not in document:
         raise invalid(("instances",), "expected an array of instances, but the member is missing")
     return document
+
+
+def _one_image(body: bytes, _parameters: Mapping[str, str]) -> Mapping[str, Any]:
+    return {"instances": [EncodedImage(body)]}
+
+
+def _pixels(body: bytes, _parameters: Mapping[str, str]) -> Mapping[str, Any]:
+    return {"instances": PixelBlock(body)}
+
+
+# Media type -> reader of the body, given the media type's parameters.
+READERS: Mapping[str, Callable[[bytes, Mapping[str, str]], Mapping[str, Any]]] = {
+    "application/json": _parse,
+    "image/png": _one_image,
+    "image/jpeg": _one_image,
+    "multipart/form-data": read_form,
+    "application/octet-stream": _pixels,
+}

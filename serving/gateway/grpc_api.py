@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 
 from serving import contract
+from serving.gateway.encoded_images import EncodedImage
 from serving.gateway.grpc_scope import Scope, answered
 from serving.gateway.listing import list_model
 from serving.gateway.parts import Parts
@@ -80,13 +81,17 @@ def _predict(
 
 
 def _instance(instance: wire.Instance) -> Any:
-    """As a JSON door would have it, but for pixels, which stay bytes; None where nothing is set."""
+    """As a JSON door would have it, but for images, which stay bytes; None where nothing is set."""
     match instance.WhichOneof("input"):
         case "features":
             return dict(instance.features.values)
-        case "image" if instance.image.WhichOneof("data") == "pixels":
-            return instance.image.pixels
+        case "image":
+            return _image(instance.image)
     return None
+
+
+def _image(image: wire.Image) -> bytes:
+    return EncodedImage(image.encoded) if image.WhichOneof("data") == "encoded" else image.pixels
 
 
 def _version(request: wire.ClassifyRequest | wire.RegressRequest | wire.GetModelRequest) -> int | None:

@@ -1,4 +1,4 @@
-"""Raw image instances, nested or flat lists of pixels or one byte a pixel, become the float32 tensor a model takes.
+"""Image instances (nested or flat lists of pixels, one byte a pixel, files) become the float32 tensor a model takes.
 
 Two paths that must agree (a property test says so): `_accept` is fast and says no, `_explain` is slow and says why.
 """
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from serving.contract import ImageInput
 from serving.errors import Violation
+from serving.gateway.image_files import read_files
 from serving.gateway.violations import Path, kind_of, refuse, violation
 
 
@@ -22,7 +23,7 @@ def read_images(spec: ImageInput, instances: list[Any]) -> NDArray[np.float32]:
     Raises:
         InvalidInput: with a pointer to each wrong row or pixel.
     """
-    instances = [list(instance) if type(instance) is bytes else instance for instance in instances]
+    instances = read_files(spec, instances)
     pixels = _accept(spec, instances)
     if pixels is None:
         raise refuse(_explain(spec, instances))

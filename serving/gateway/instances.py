@@ -1,5 +1,6 @@
-"""Raw JSON instances become the model's input tensors, as its contract says. Knows no transport and no model."""
+"""Raw instances become the model's input tensors, as its contract says. Knows no transport and no model."""
 
+import math
 from typing import Any
 
 from serving.contract import ImageInput, ModelContract
@@ -7,6 +8,22 @@ from serving.gateway.features import read_features
 from serving.gateway.images import read_images
 from serving.gateway.model_server import Tensors
 from serving.gateway.violations import invalid, kind_of
+
+
+class PixelBlock(bytes):
+    """The pixels of one or more images, one byte each, one image after the other."""
+
+
+def split_block(contract: ModelContract, instances: Any) -> Any:
+    """A PixelBlock as a list of images; anything else as it is."""
+    if type(instances) is not PixelBlock:
+        return instances
+    if not isinstance(contract.input, ImageInput):
+        raise invalid((), f"model {contract.name!r} takes features, so it does not take a block of pixels")
+    size = math.prod(contract.input.shape)
+    if len(instances) % size:
+        raise invalid((), f"expected {size} bytes an image, one after the other, got {len(instances)} bytes in all")
+    return [instances[start : start + size] for start in range(0, len(instances), size)]
 
 
 def check_batch(instances: Any, max_instances: int) -> list[Any]:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from serving.contract import ModelContract
 from serving.errors import DeadlineExceeded, ModelNotReady, WrongTask
 from serving.gateway.answers import Answer, check_top_k, to_answers
-from serving.gateway.instances import check_batch, read_instances
+from serving.gateway.instances import check_batch, read_instances, split_block
 from serving.gateway.model_server import ModelServer, VersionGone
 from serving.gateway.outputs import Outputs, check_outputs
 
@@ -40,7 +40,7 @@ class Call:
     model: str
     version: int | None  # None: the newest on offer
     verb: str  # a key of TASK_OF_VERB
-    instances: Any  # JSON, not checked yet
+    instances: Any  # JSON, where an image may also be bytes or an EncodedImage, or all a PixelBlock; not checked yet
     top_k: Any = None  # JSON, not checked yet
 
 
@@ -90,7 +90,7 @@ class Predictor:
 
     def _ask(self, call: Call, offer: Offer, expires: float) -> Prediction:
         check_verb(call.verb, offer.contract)
-        instances = check_batch(call.instances, self._max_instances)
+        instances = check_batch(split_block(offer.contract, call.instances), self._max_instances)
         top_k = check_top_k(offer.contract, call.top_k)
         outputs = infer(self._server, offer, instances, lambda: self._left(expires))
         return Prediction(offer, to_answers(offer.contract, outputs, top_k))

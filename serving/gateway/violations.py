@@ -21,13 +21,13 @@ _KINDS: dict[type, str] = {
     list: "an array",
     dict: "an object",
     type(None): "null",
-    bytes: "raw pixels",  # which JSON has not, but other doors
+    bytes: "an image",  # which JSON has not, but other bodies and doors
 }
 
 
 def kind_of(value: Any) -> str:
-    """What kind of JSON value this is, with its article."""
-    return _KINDS[type(value)]
+    """What kind of value this is, with its article."""
+    return next(_KINDS[cls] for cls in type(value).__mro__ if cls in _KINDS)
 
 
 def pointer(path: Path) -> str:

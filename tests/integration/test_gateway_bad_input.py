@@ -2,11 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from serving.contract import Golden, ImageInput
 from tests.fakes import FakeModelServer, WireModelServer, house_contract, picture_contract
 from tests.gateway_process import GatewayProcess, gateway_process, wait_until
+from tests.image_files import empty_png, png
 
 SIDE = 28
 MAX_BODY_BYTES = 4 * 1024 * 1024
@@ -113,6 +115,12 @@ CASES: dict[str, tuple[str, str | None, bytes, int, str | None, str]] = {
         REGRESS, JSON, houses('{"rooms": 1e39, "age": 2}'), 422, "/instances/0/rooms", "a finite 32-bit number",
     ),
     "one number short": (REGRESS, JSON, houses("[1]"), 422, "/instances/0", "expected 2 numbers (rooms, age)"),
+    "a file that is no image": (CLASSIFY, "image/png", b"boot", 422, "/instances/0", "got bytes that are neither"),
+    "a PNG of 30,000 x 30,000": (
+        CLASSIFY, "image/png", empty_png(30_000, 30_000), 422, "/instances/0", "at most 16777216 pixels",
+    ),
+    "783 raw pixels": (CLASSIFY, "application/octet-stream", bytes(783), 422, "", "expected 784 bytes an image"),
+    "a form without a boundary": (CLASSIFY, "multipart/form-data", b"x", 400, None, "the form has no boundary"),
     "10 MB too much": (CLASSIFY, JSON, b"[" + b"0," * 7_000_000, 413, None, "at most 4194304 bytes"),
     "unknown model": ("/v1/models/cars:classify", JSON, pictures(image()), 404, None, "there are pictures, houses"),
     "unknown version": ("/v1/models/pictures/versions/7:predict", JSON, pictures(image()), 404, None, "no version 7"),
@@ -130,6 +138,15 @@ def test_the_good_input_beside_the_bad_is_answered(gateway: GatewayProcess):
 
     assert reply.status == 200, reply.body
     assert [p["class_name"] for p in reply.json["predictions"]] == ["column 3", "column 0"]
+
+
+def test_a_png_is_answered_as_its_pixels_are(gateway: GatewayProcess):
+    pixels = image(r0c3=9)
+
+    by_file = gateway.request("POST", CLASSIFY, png(np.array(pixels, np.uint8)), {"Content-Type": "image/png"})
+
+    assert by_file.status == 200, by_file.body
+    assert by_file.json == gateway.request("POST", CLASSIFY, json.loads(pictures(pixels))).json
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -1,8 +1,10 @@
 """One truth: every good and bad case through both doors, answers and faults field by field."""
 
+import base64
 import dataclasses
 from typing import Any
 
+import numpy as np
 import pytest
 from google.protobuf import json_format
 
@@ -19,6 +21,7 @@ from serving.generated.atelier.prediction.v1 import prediction_pb2 as wire
 from tests.fakes import FakeModelServer, full_house_contract, full_picture_contract, house_contract, picture_contract
 from tests.gateway_process import free_port
 from tests.grpc_gateway import GrpcClient
+from tests.image_files import png
 
 MODELS = ("pictures", "houses", "plain-pictures", "plain-houses", "loading")
 
@@ -37,6 +40,13 @@ class Case:
 LEFT, RIGHT = [9, 0, 0, 255, 0, 0], [0, 0, 255, 0, 0, 0]
 HOUSE = {"rooms": 3, "age": 4}
 
+
+def base64_of(file: bytes) -> dict[str, str]:
+    return {"b64": base64.b64encode(file).decode()}
+
+
+FILE = base64_of(png(np.array(LEFT, np.uint8).reshape(2, 3)))
+
 GOOD = {
     "a picture": Case("pictures", "classify", [LEFT]),
     "pictures": Case("pictures", "classify", [LEFT, RIGHT, [255] * 6]),
@@ -44,6 +54,10 @@ GOOD = {
     "a picture with top_k": Case("pictures", "classify", [LEFT], top_k=2),
     "all classes": Case("plain-pictures", "classify", [LEFT, RIGHT], top_k=3),
     "a picture of one version": Case("pictures", "classify", [LEFT], version=1),
+    "a file": Case("pictures", "classify", [RIGHT, FILE]),
+    "a large file": Case(
+        "plain-pictures", "classify", [base64_of(png(np.arange(60_000, dtype=np.uint8).reshape(200, 300)))]
+    ),
     "a house": Case("houses", "regress", [HOUSE]),
     "houses": Case("houses", "regress", [HOUSE, {"age": 0.1, "rooms": 0}, {"age": 400, "rooms": -1e-3}]),
     "a plain house": Case("plain-houses", "regress", [{"rooms": 0.973, "age": 0}]),
@@ -58,6 +72,9 @@ BAD = {
     "a house for a picture": Case("pictures", "classify", [LEFT, HOUSE]),
     "null for a picture": Case("pictures", "classify", [None]),
     "null for a house": Case("houses", "regress", [HOUSE, None]),
+    "no file": Case("pictures", "classify", [FILE, base64_of(b"boot")]),
+    "an empty file": Case("pictures", "classify", [base64_of(b"")]),
+    "half a file": Case("pictures", "classify", [base64_of(base64.b64decode(FILE["b64"])[:-30])]),
     "no features": Case("houses", "regress", [{}]),
     "a missing feature": Case("houses", "regress", [{"rooms": 3}]),
     "an unknown feature": Case("houses", "regress", [HOUSE | {"a/b~c": 1}]),
@@ -128,6 +145,8 @@ def as_grpc(case: Case) -> tuple[str, Any]:
 def _instance(instance: Any) -> wire.Instance:
     if instance is None:
         return wire.Instance()
+    if isinstance(instance, dict) and "b64" in instance:
+        return wire.Instance(image=wire.Image(encoded=base64.b64decode(instance["b64"])))
     if isinstance(instance, dict):
         return wire.Instance(features=wire.Features(values=instance))
     return wire.Instance(image=wire.Image(pixels=bytes(instance)))
@@ -238,7 +257,7 @@ def test_what_only_one_door_can_be_asked_is_refused_with_its_place(doors):
     two_bytes = wire.Instance(image=wire.Image(pixels=b"ab"))
     fault = doors.grpc.fault("Regress", wire.RegressRequest(model="houses", instances=[two_bytes]))
     assert fault.violations == [
-        ("/instances/0", "expected an object by feature name or an array of 2 numbers, got raw pixels")
+        ("/instances/0", "expected an object by feature name or an array of 2 numbers, got an image")
     ]
 
     fault = doors.grpc.fault("GetModel", wire.GetModelRequest(model="houses", version=-1))

@@ -7,7 +7,10 @@ from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMe
 from werkzeug.test import EnvironBuilder
 
 from serving.errors import InvalidInput
+from serving.gateway import forms
 from serving.gateway.bodies import read_body
+from serving.gateway.encoded_images import EncodedImage
+from serving.gateway.instances import PixelBlock
 
 
 def read(body: bytes, content_type: str | None = "application/json", **headers: str) -> dict[str, object]:
@@ -99,3 +102,64 @@ def test_json_that_is_no_call_is_refused_with_a_pointer(document, pointer, detai
     [violation] = caught.value.violations
     assert violation.pointer == pointer
     assert violation.detail.startswith(detail)
+
+
+@pytest.mark.parametrize("content_type", ["image/png", "image/jpeg", "Image/PNG"])
+def test_an_image_body_is_one_instance(content_type):
+    assert read(b"file", content_type) == {"instances": [EncodedImage(b"file")]}
+
+
+def test_an_octet_stream_is_a_block_of_pixels():
+    instances = read(b"1234", "application/octet-stream")["instances"]
+
+    assert (type(instances), instances) == (PixelBlock, b"1234")
+
+
+def form(*parts: tuple[str, bytes]) -> bytes:
+    """A form of (disposition, content)."""
+    texts = (b"--X\r\nContent-Disposition: form-data; %s\r\n\r\n%s\r\n" % (d.encode(), c) for d, c in parts)
+    return b"".join(texts) + b"--X--\r\n"
+
+
+FORM = "multipart/form-data; boundary=X"
+ONE, TWO = ('name="b"; filename="1.png"', b"one"), ('name="a"; filename="2.png"', b"two")
+
+
+def test_the_files_of_a_form_are_instances_in_their_order():
+    body = form(ONE, TWO, ('name="b"; filename="3.png"', b"three"), ('name="top_k"', b"2"))
+
+    assert read(body, FORM) == {"instances": [b"one", b"two", b"three"], "top_k": 2}
+    assert {type(instance) for instance in read(body, FORM)["instances"]} == {EncodedImage}
+
+
+def test_a_form_without_files_has_no_instances():
+    assert read(form(('name="top_k"', b"two")), FORM) == {"instances": [], "top_k": "two"}
+
+
+def test_a_form_with_an_unknown_field_is_refused():
+    with pytest.raises(InvalidInput, match="/image: unknown field; expected files, and perhaps top_k"):
+        read(form(('name="image"', b"no file name, so no file")), FORM)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "words"),
+    [
+        (form(ONE), "multipart/form-data", "the form has no boundary"),
+        (form(ONE), "multipart/form-data; boundary=Y", "the form cannot be read"),
+        (form(ONE)[:-12], FORM, "the form cannot be read"),
+        (b"boot", FORM, "the form cannot be read"),
+    ],
+)
+def test_what_is_no_form_is_refused(body, content_type, words):
+    with pytest.raises(BadRequest) as caught:
+        read(body, content_type)
+
+    assert words in str(caught.value.description)
+
+
+def test_a_form_of_too_many_parts_is_too_large(monkeypatch):
+    monkeypatch.setattr(forms, "MAX_PARTS", 2)
+    assert read(form(ONE, TWO), FORM)
+
+    with pytest.raises(RequestEntityTooLarge):
+        read(form(ONE, TWO, ONE), FORM)

@@ -1,5 +1,7 @@
 """The door in one process, in front of fakes; tests/integration has it on a real port."""
 
+import base64
+import io
 import json
 import re
 
@@ -21,6 +23,7 @@ from tests.fakes import (
     house_contract,
     picture_contract,
 )
+from tests.image_files import png
 
 
 @pytest.fixture
@@ -90,6 +93,52 @@ def test_answers_hold_what_the_contract_promises_beyond_the_prediction(client, s
         "in_domain": False,
         "domain_score": 400.0,
     }
+
+
+PIXELS = [[0, 0, 255], [0, 0, 0]]
+FILE = png(np.array(PIXELS, np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("body", "rows"),
+    [
+        ({"json": {"instances": [PIXELS, {"b64": base64.b64encode(FILE).decode()}]}}, 2),
+        ({"data": FILE, "content_type": "image/png"}, 1),
+        ({"data": {"shoe": (io.BytesIO(FILE), "shoe.png"), "boot": (io.BytesIO(FILE), "boot.png")}}, 2),
+        ({"data": bytes([0, 0, 255, 0, 0, 0]) * 3, "content_type": "application/octet-stream"}, 3),
+    ],
+    ids=["base64", "one image", "a form", "raw pixels"],
+)
+def test_images_come_in_many_ways_and_are_answered_alike(client, body, rows):
+    expected = client.post("/v1/models/pictures:classify", json={"instances": [PIXELS] * rows})
+
+    assert client.post("/v1/models/pictures:classify", **body).json == expected.json
+    assert expected.json["predictions"][0]["class_name"] == "right"
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type", "data", "pointer", "words"),
+    [
+        ("pictures:classify", "image/png", b"boot", "/instances/0", "got bytes that are neither"),
+        ("pictures:classify", "application/octet-stream", b"1234567", "", "expected 6 bytes an image, one after the"),
+        (
+            "pictures:classify",
+            "application/octet-stream",
+            b"x" * 24,
+            "/instances",
+            "at most 3 instances in one request",
+        ),
+        ("houses:regress", "image/png", FILE, "/instances/0", "expected an object by feature name or an array of 2"),
+        ("houses:regress", "application/octet-stream", b"12", "", "takes features, so it does not take a block of"),
+    ],
+)
+def test_an_image_that_cannot_be_taken_is_422_with_its_place(client, path, content_type, data, pointer, words):
+    answer = client.post(f"/v1/models/{path}", data=data, content_type=content_type)
+
+    assert answer.status_code == 422, answer.json
+    [error] = answer.json["errors"]
+    assert error["pointer"] == pointer
+    assert words in error["detail"]
 
 
 def test_numbers_have_no_more_digits_than_a_float32_needs(client):

@@ -1,3 +1,5 @@
+import base64
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,7 +7,10 @@ from hypothesis import strategies as st
 
 from serving.contract import ImageInput
 from serving.errors import InvalidInput
+from serving.gateway import image_files
+from serving.gateway.encoded_images import EncodedImage
 from serving.gateway.images import _accept, _explain, read_images
+from tests.image_files import png
 
 SPEC = ImageInput("pixels", (2, 3), 0, 255, 1 / 255)
 IMAGE = [[0, 1, 2], [3, 4, 255]]
@@ -87,7 +92,6 @@ WHOLE = "expected a 2 x 3 array of integers from 0 to 255, nested or flat"
         ("pixels", "a string"),
         (7, "a number"),
         (None, "null"),
-        ({"b64": "AA=="}, "an object"),
     ],
 )
 def test_refuses_what_is_no_image(instance, got):
@@ -123,3 +127,37 @@ def test_raw_pixels_are_a_flat_image():
     np.testing.assert_array_equal(read_images(SPEC, [bytes(FLAT)]), read_images(SPEC, [FLAT]))
     assert violations(bytes(FLAT[1:])) == violations(FLAT[1:])
     assert violations(b"") == violations([])
+
+
+@pytest.mark.parametrize("as_instance", [EncodedImage, lambda file: {"b64": base64.b64encode(file).decode()}])
+def test_a_file_is_an_image_by_itself_or_in_base64(as_instance):
+    file = as_instance(png(np.array(IMAGE, np.uint8)))
+
+    np.testing.assert_array_equal(read_images(SPEC, [FLAT, file, IMAGE]), read_images(SPEC, [FLAT] * 3))
+
+
+@pytest.mark.parametrize(
+    ("instance", "place", "words"),
+    [
+        ({"b64": "AA=="}, "/instances/1", "expected a PNG or JPEG image, got bytes that are neither"),
+        ({"b64": "boot!"}, "/instances/1/b64", "expected a PNG or JPEG in base64, got a string that is not base64"),
+        ({"b64": "ß"}, "/instances/1/b64", "expected a PNG or JPEG in base64, got a string that is not base64"),
+        ({"b64": [1]}, "/instances/1/b64", "expected a PNG or JPEG in base64, got an array"),
+        ({"b64": "AA==", "x": 1}, "/instances/1", 'or {"b64": "<PNG or JPEG>"}, got an object of other members'),
+        ({}, "/instances/1", 'or {"b64": "<PNG or JPEG>"}, got an object of other members'),
+        (EncodedImage(b"boot"), "/instances/1", "expected a PNG or JPEG image, got bytes that are neither"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused_with_its_place(instance, place, words):
+    [(pointer, detail)] = violations(IMAGE, instance).items()
+
+    assert pointer == place
+    assert words in detail
+
+
+def test_the_images_of_one_request_have_a_limit_together(monkeypatch):
+    monkeypatch.setattr(image_files, "MAX_PIXELS", 17)
+    file = EncodedImage(png(np.array(IMAGE, np.uint8)))  # 6 pixels
+
+    assert len(read_images(SPEC, [file] * 2)) == 2
+    assert list(violations(*[file] * 3)) == ["/instances/2"]

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&atelier/prediction/v1/prediction.proto\x12\x15\x61telier.prediction.v1\"\x94\x01\n\x0f\x43lassifyRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x14\n\x07version\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x32\n\tinstances\x18\x03 \x03(\x0b\x32\x1f.atelier.prediction.v1.Instance\x12\x12\n\x05top_k\x18\x04 \x01(\x05H\x01\x88\x01\x01\x42\n\n\x08_versionB\x08\n\x06_top_k\"\x82\x01\n\x10\x43lassifyResponse\x12\x32\n\x05model\x18\x01 \x01(\x0b\x32#.atelier.prediction.v1.ModelVersion\x12:\n\x0bpredictions\x18\x02 \x03(\x0b\x32%.atelier.prediction.v1.Classification\"u\n\x0eRegressRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x14\n\x07version\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x32\n\tinstances\x18\x03 \x03(\x0b\x32\x1f.atelier.prediction.v1.InstanceB\n\n\x08_version\"}\n\x0fRegressResponse\x12\x32\n\x05model\x18\x01 \x01(\x0b\x32#.atelier.prediction.v1.ModelVersion\x12\x36\n\x0bpredictions\x18\x02 \x03(\x0b\x32!.atelier.prediction.v1.Regression\"\x13\n\x11ListModelsRequest\"B\n\x12ListModelsResponse\x12,\n\x06models\x18\x01 \x03(\x0b\x32\x1c.atelier.prediction.v1.Model\"B\n\x0fGetModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x14\n\x07version\x18\x02 \x01(\x03H\x00\x88\x01\x01\x42\n\n\x08_version\"X\n\x10GetModelResponse\x12\x32\n\x05model\x18\x01 \x01(\x0b\x32#.atelier.prediction.v1.ModelVersion\x12\x10\n\x08\x63ontract\x18\x02 \x01(\t\"w\n\x08Instance\x12-\n\x05image\x18\x01 \x01(\x0b\x32\x1c.atelier.prediction.v1.ImageH\x00\x12\x33\n\x08\x66\x65\x61tures\x18\x02 \x01(\x0b\x32\x1f.atelier.prediction.v1.FeaturesH\x00\x42\x07\n\x05input\"!\n\x05Image\x12\x10\n\x06pixels\x18\x01 \x01(\x0cH\x00\x42\x06\n\x04\x64\x61ta\"v\n\x08\x46\x65\x61tures\x12;\n\x06values\x18\x01 \x03(\x0b\x32+.atelier.prediction.v1.Features.ValuesEntry\x1a-\n\x0bValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"=\n\x0cModelVersion\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\"\xb2\x03\n\x0e\x43lassification\x12\x12\n\nclass_name\x18\x01 \x01(\t\x12\x10\n\x08\x63lass_id\x18\x02 \x01(\x05\x12\x13\n\x0bprobability\x18\x03 \x01(\x02\x12O\n\rprobabilities\x18\x04 \x03(\x0b\x32\x38.atelier.prediction.v1.Classification.ProbabilitiesEntry\x12\x36\n\x05top_k\x18\x05 \x03(\x0b\x32\'.atelier.prediction.v1.ClassProbability\x12\x41\n\x0eprediction_set\x18\x06 \x01(\x0b\x32$.atelier.prediction.v1.PredictionSetH\x00\x88\x01\x01\x12\x16\n\tin_domain\x18\x07 \x01(\x08H\x01\x88\x01\x01\x12\x19\n\x0c\x64omain_score\x18\x08 \x01(\x02H\x02\x88\x01\x01\x1a\x34\n\x12ProbabilitiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x02:\x02\x38\x01\x42\x11\n\x0f_prediction_setB\x0c\n\n_in_domainB\x0f\n\r_domain_score\"M\n\x10\x43lassProbability\x12\x12\n\nclass_name\x18\x01 \x01(\t\x12\x10\n\x08\x63lass_id\x18\x02 \x01(\x05\x12\x13\n\x0bprobability\x18\x03 \x01(\x02\"3\n\rPredictionSet\x12\r\n\x05level\x18\x01 \x01(\x01\x12\x13\n\x0b\x63lass_names\x18\x02 \x03(\t\"\xc0\x01\n\nRegression\x12\r\n\x05value\x18\x01 \x01(\x02\x12\x0c\n\x04unit\x18\x02 \x01(\t\x12\x36\n\x08interval\x18\x03 \x01(\x0b\x32\x1f.atelier.prediction.v1.IntervalH\x00\x88\x01\x01\x12\x16\n\tin_domain\x18\x04 \x01(\x08H\x01\x88\x01\x01\x12\x19\n\x0c\x64omain_score\x18\x05 \x01(\x02H\x02\x88\x01\x01\x42\x0b\n\t_intervalB\x0c\n\n_in_domainB\x0f\n\r_domain_score\"4\n\x08Interval\x12\r\n\x05level\x18\x01 \x01(\x01\x12\x0b\n\x03low\x18\x02 \x01(\x02\x12\x0c\n\x04high\x18\x03 \x01(\x02\"\xd4\x01\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\x04task\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x18\n\x0b\x64\x65scription\x18\x03 \x01(\tH\x01\x88\x01\x01\x12\x14\n\x07version\x18\x04 \x01(\x03H\x02\x88\x01\x01\x12\x13\n\x06reason\x18\x05 \x01(\tH\x03\x88\x01\x01\x12\x35\n\x08versions\x18\x06 \x03(\x0b\x32#.atelier.prediction.v1.VersionStateB\x07\n\x05_taskB\x0e\n\x0c_descriptionB\n\n\x08_versionB\t\n\x07_reason\"@\n\x0cVersionState\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\r\n\x05state\x18\x02 \x01(\t\x12\x10\n\x08on_offer\x18\x03 \x01(\x08\x32\x8a\x03\n\x11PredictionService\x12[\n\x08\x43lassify\x12&.atelier.prediction.v1.ClassifyRequest\x1a\'.atelier.prediction.v1.ClassifyResponse\x12X\n\x07Regress\x12%.atelier.prediction.v1.RegressRequest\x1a&.atelier.prediction.v1.RegressResponse\x12\x61\n\nListModels\x12(.atelier.prediction.v1.ListModelsRequest\x1a).atelier.prediction.v1.ListModelsResponse\x12[\n\x08GetModel\x12&.atelier.prediction.v1.GetModelRequest\x1a\'.atelier.prediction.v1.GetModelResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&atelier/prediction/v1/prediction.proto\x12\x15\x61telier.prediction.v1\"\x94\x01\n\x0f\x43lassifyRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x14\n\x07version\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x32\n\tinstances\x18\x03 \x03(\x0b\x32\x1f.atelier.prediction.v1.Instance\x12\x12\n\x05top_k\x18\x04 \x01(\x05H\x01\x88\x01\x01\x42\n\n\x08_versionB\x08\n\x06_top_k\"\x82\x01\n\x10\x43lassifyResponse\x12\x32\n\x05model\x18\x01 \x01(\x0b\x32#.atelier.prediction.v1.ModelVersion\x12:\n\x0bpredictions\x18\x02 \x03(\x0b\x32%.atelier.prediction.v1.Classification\"u\n\x0eRegressRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x14\n\x07version\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x32\n\tinstances\x18\x03 \x03(\x0b\x32\x1f.atelier.prediction.v1.InstanceB\n\n\x08_version\"}\n\x0fRegressResponse\x12\x32\n\x05model\x18\x01 \x01(\x0b\x32#.atelier.prediction.v1.ModelVersion\x12\x36\n\x0bpredictions\x18\x02 \x03(\x0b\x32!.atelier.prediction.v1.Regression\"\x13\n\x11ListModelsRequest\"B\n\x12ListModelsResponse\x12,\n\x06models\x18\x01 \x03(\x0b\x32\x1c.atelier.prediction.v1.Model\"B\n\x0fGetModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x14\n\x07version\x18\x02 \x01(\x03H\x00\x88\x01\x01\x42\n\n\x08_version\"X\n\x10GetModelResponse\x12\x32\n\x05model\x18\x01 \x01(\x0b\x32#.atelier.prediction.v1.ModelVersion\x12\x10\n\x08\x63ontract\x18\x02 \x01(\t\"w\n\x08Instance\x12-\n\x05image\x18\x01 \x01(\x0b\x32\x1c.atelier.prediction.v1.ImageH\x00\x12\x33\n\x08\x66\x65\x61tures\x18\x02 \x01(\x0b\x32\x1f.atelier.prediction.v1.FeaturesH\x00\x42\x07\n\x05input\"4\n\x05Image\x12\x10\n\x06pixels\x18\x01 \x01(\x0cH\x00\x12\x11\n\x07\x65ncoded\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04\x64\x61ta\"v\n\x08\x46\x65\x61tures\x12;\n\x06values\x18\x01 \x03(\x0b\x32+.atelier.prediction.v1.Features.ValuesEntry\x1a-\n\x0bValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"=\n\x0cModelVersion\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\"\xb2\x03\n\x0e\x43lassification\x12\x12\n\nclass_name\x18\x01 \x01(\t\x12\x10\n\x08\x63lass_id\x18\x02 \x01(\x05\x12\x13\n\x0bprobability\x18\x03 \x01(\x02\x12O\n\rprobabilities\x18\x04 \x03(\x0b\x32\x38.atelier.prediction.v1.Classification.ProbabilitiesEntry\x12\x36\n\x05top_k\x18\x05 \x03(\x0b\x32\'.atelier.prediction.v1.ClassProbability\x12\x41\n\x0eprediction_set\x18\x06 \x01(\x0b\x32$.atelier.prediction.v1.PredictionSetH\x00\x88\x01\x01\x12\x16\n\tin_domain\x18\x07 \x01(\x08H\x01\x88\x01\x01\x12\x19\n\x0c\x64omain_score\x18\x08 \x01(\x02H\x02\x88\x01\x01\x1a\x34\n\x12ProbabilitiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x02:\x02\x38\x01\x42\x11\n\x0f_prediction_setB\x0c\n\n_in_domainB\x0f\n\r_domain_score\"M\n\x10\x43lassProbability\x12\x12\n\nclass_name\x18\x01 \x01(\t\x12\x10\n\x08\x63lass_id\x18\x02 \x01(\x05\x12\x13\n\x0bprobability\x18\x03 \x01(\x02\"3\n\rPredictionSet\x12\r\n\x05level\x18\x01 \x01(\x01\x12\x13\n\x0b\x63lass_names\x18\x02 \x03(\t\"\xc0\x01\n\nRegression\x12\r\n\x05value\x18\x01 \x01(\x02\x12\x0c\n\x04unit\x18\x02 \x01(\t\x12\x36\n\x08interval\x18\x03 \x01(\x0b\x32\x1f.atelier.prediction.v1.IntervalH\x00\x88\x01\x01\x12\x16\n\tin_domain\x18\x04 \x01(\x08H\x01\x88\x01\x01\x12\x19\n\x0c\x64omain_score\x18\x05 \x01(\x02H\x02\x88\x01\x01\x42\x0b\n\t_intervalB\x0c\n\n_in_domainB\x0f\n\r_domain_score\"4\n\x08Interval\x12\r\n\x05level\x18\x01 \x01(\x01\x12\x0b\n\x03low\x18\x02 \x01(\x02\x12\x0c\n\x04high\x18\x03 \x01(\x02\"\xd4\x01\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\x04task\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x18\n\x0b\x64\x65scription\x18\x03 \x01(\tH\x01\x88\x01\x01\x12\x14\n\x07version\x18\x04 \x01(\x03H\x02\x88\x01\x01\x12\x13\n\x06reason\x18\x05 \x01(\tH\x03\x88\x01\x01\x12\x35\n\x08versions\x18\x06 \x03(\x0b\x32#.atelier.prediction.v1.VersionStateB\x07\n\x05_taskB\x0e\n\x0c_descriptionB\n\n\x08_versionB\t\n\x07_reason\"@\n\x0cVersionState\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\r\n\x05state\x18\x02 \x01(\t\x12\x10\n\x08on_offer\x18\x03 \x01(\x08\x32\x8a\x03\n\x11PredictionService\x12[\n\x08\x43lassify\x12&.atelier.prediction.v1.ClassifyRequest\x1a\'.atelier.prediction.v1.ClassifyResponse\x12X\n\x07Regress\x12%.atelier.prediction.v1.RegressRequest\x1a&.atelier.prediction.v1.RegressResponse\x12\x61\n\nListModels\x12(.atelier.prediction.v1.ListModelsRequest\x1a).atelier.prediction.v1.ListModelsResponse\x12[\n\x08GetModel\x12&.atelier.prediction.v1.GetModelRequest\x1a\'.atelier.prediction.v1.GetModelResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -54,29 +54,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INSTANCE']._serialized_start=842
   _globals['_INSTANCE']._serialized_end=961
   _globals['_IMAGE']._serialized_start=963
-  _globals['_IMAGE']._serialized_end=996
-  _globals['_FEATURES']._serialized_start=998
-  _globals['_FEATURES']._serialized_end=1116
-  _globals['_FEATURES_VALUESENTRY']._serialized_start=1071
-  _globals['_FEATURES_VALUESENTRY']._serialized_end=1116
-  _globals['_MODELVERSION']._serialized_start=1118
-  _globals['_MODELVERSION']._serialized_end=1179
-  _globals['_CLASSIFICATION']._serialized_start=1182
-  _globals['_CLASSIFICATION']._serialized_end=1616
-  _globals['_CLASSIFICATION_PROBABILITIESENTRY']._serialized_start=1514
-  _globals['_CLASSIFICATION_PROBABILITIESENTRY']._serialized_end=1566
-  _globals['_CLASSPROBABILITY']._serialized_start=1618
-  _globals['_CLASSPROBABILITY']._serialized_end=1695
-  _globals['_PREDICTIONSET']._serialized_start=1697
-  _globals['_PREDICTIONSET']._serialized_end=1748
-  _globals['_REGRESSION']._serialized_start=1751
-  _globals['_REGRESSION']._serialized_end=1943
-  _globals['_INTERVAL']._serialized_start=1945
-  _globals['_INTERVAL']._serialized_end=1997
-  _globals['_MODEL']._serialized_start=2000
-  _globals['_MODEL']._serialized_end=2212
-  _globals['_VERSIONSTATE']._serialized_start=2214
-  _globals['_VERSIONSTATE']._serialized_end=2278
-  _globals['_PREDICTIONSERVICE']._serialized_start=2281
-  _globals['_PREDICTIONSERVICE']._serialized_end=2675
+  _globals['_IMAGE']._serialized_end=1015
+  _globals['_FEATURES']._serialized_start=1017
+  _globals['_FEATURES']._serialized_end=1135
+  _globals['_FEATURES_VALUESENTRY']._serialized_start=1090
+  _globals['_FEATURES_VALUESENTRY']._serialized_end=1135
+  _globals['_MODELVERSION']._serialized_start=1137
+  _globals['_MODELVERSION']._serialized_end=1198
+  _globals['_CLASSIFICATION']._serialized_start=1201
+  _globals['_CLASSIFICATION']._serialized_end=1635
+  _globals['_CLASSIFICATION_PROBABILITIESENTRY']._serialized_start=1533
+  _globals['_CLASSIFICATION_PROBABILITIESENTRY']._serialized_end=1585
+  _globals['_CLASSPROBABILITY']._serialized_start=1637
+  _globals['_CLASSPROBABILITY']._serialized_end=1714
+  _globals['_PREDICTIONSET']._serialized_start=1716
+  _globals['_PREDICTIONSET']._serialized_end=1767
+  _globals['_REGRESSION']._serialized_start=1770
+  _globals['_REGRESSION']._serialized_end=1962
+  _globals['_INTERVAL']._serialized_start=1964
+  _globals['_INTERVAL']._serialized_end=2016
+  _globals['_MODEL']._serialized_start=2019
+  _globals['_MODEL']._serialized_end=2231
+  _globals['_VERSIONSTATE']._serialized_start=2233
+  _globals['_VERSIONSTATE']._serialized_end=2297
+  _globals['_PREDICTIONSERVICE']._serialized_start=2300
+  _globals['_PREDICTIONSERVICE']._serialized_end=2694
 # @@protoc_insertion_point(module_scope)

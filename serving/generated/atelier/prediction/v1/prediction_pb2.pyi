@@ -79,10 +79,12 @@ class Instance(_message.Message):
     def __init__(self, image: _Optional[_Union[Image, _Mapping]] = ..., features: _Optional[_Union[Features, _Mapping]] = ...) -> None: ...
 
 class Image(_message.Message):
-    __slots__ = ("pixels",)
+    __slots__ = ("pixels", "encoded")
     PIXELS_FIELD_NUMBER: _ClassVar[int]
+    ENCODED_FIELD_NUMBER: _ClassVar[int]
     pixels: bytes
-    def __init__(self, pixels: _Optional[bytes] = ...) -> None: ...
+    encoded: bytes
+    def __init__(self, pixels: _Optional[bytes] = ..., encoded: _Optional[bytes] = ...) -> None: ...
 
 class Features(_message.Message):
     __slots__ = ("values",)
