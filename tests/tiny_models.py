@@ -7,6 +7,7 @@ next_number     following = n + 1                     int64, and one signature `
 row_times_two   y = x @ [[1, 2], [3, 4]]              rank 2: a graph that can refuse a shape
 wait            waited = seconds, after that long     for what happens while a request is in flight
 counter         a TF1 reference variable               signatures incr_counter, get_counter
+classifier      784-300-100-10, random weights         the size of a real one: what is measured is not only overhead
 unloadable      numeric, and no SavedModel in it
 """
 
@@ -182,6 +183,25 @@ def counter(path: Path) -> Path:
         builder.add_meta_graph_and_variables(session, ["serve"], signature_def_map=signatures)
         builder.save()
     return path
+
+
+def classifier(path: Path) -> Path:
+    """Images (n, 784) -> probabilities (n, 10). Random weights, from a seed: none to do in your head."""
+    random = np.random.default_rng(0)
+    module = tf.Module()
+    module.layers = [
+        (tf.Variable(random.normal(0, i**-0.5, (i, o)), dtype=tf.float32), tf.Variable(tf.zeros(o)))
+        for i, o in ((784, 300), (300, 100), (100, 10))
+    ]
+
+    @tf.function(input_signature=[_spec(tf.float32, None, 784, name="images")])
+    def predict(images: Any) -> Any:
+        *hidden, (weights, bias) = module.layers
+        for hidden_weights, hidden_bias in hidden:
+            images = tf.nn.relu(images @ hidden_weights + hidden_bias)
+        return {"probabilities": tf.nn.softmax(images @ weights + bias)}
+
+    return _save(module, path, {"serving_default": predict})
 
 
 def unloadable(path: Path) -> Path:
