@@ -1,4 +1,4 @@
-"""`python -m serving`: model server and gateway on this machine, supervised, until Ctrl-C or SIGTERM."""
+"""`python -m serving`: model server and gateways on this machine, supervised, until Ctrl-C or SIGTERM."""
 
 import argparse
 import os
@@ -12,7 +12,7 @@ from serving.gateway.settings import Settings as GatewaySettings
 from serving.supervisor import PartFailedToStart, Supervisor
 
 DESCRIPTION = """\
-Serve the models of the store on this machine: the embedded model server, and the HTTP gateway in front of it.
+Serve the models of the store on this machine: the embedded model server, and the HTTP and gRPC gateways in front of it.
 
 Settings are ATELIER_* environment variables; the README has the table. The store is ATELIER_STORE (default: models).
 A part that dies is started again; Ctrl-C or SIGTERM stops all of them in order.
@@ -52,12 +52,13 @@ def serve(environ: dict[str, str], scratch: Path) -> None:
     parts = [
         stack.model_server_part(settings, config_file, environ),
         stack.http_gateway_part(gateway, environ),
+        stack.grpc_gateway_part(gateway, environ),
     ]
     supervisor = Supervisor(parts, tell, stopping=lambda: bool(signals))
     try:
         tell(f"serving {', '.join(gateway.models)} from {store}; the model server takes a few seconds to start")
         if supervisor.start():
-            sample.show(stack.local_url(gateway), gateway.models)
+            sample.show(stack.local_url(gateway), stack.local_grpc_address(gateway), gateway.models)
             supervisor.watch()
     finally:
         tell("stopping")

@@ -10,7 +10,7 @@ from serving.contract import ImageInput, ModelContract
 SHADES = " .:-=+*#%@"
 
 
-def show(url: str, models: tuple[str, ...]) -> None:
+def show(url: str, grpc_address: str, models: tuple[str, ...]) -> None:
     """Print each model's answer to its first golden, and where to go from here."""
     with Client(url) as client:
         for model in models:
@@ -20,7 +20,7 @@ def show(url: str, models: tuple[str, ...]) -> None:
             print(f"\n{contract.description}")
             print(_picture(contract, golden.instance))
             print(f"  → {_in_words(answer.predictions[0])}   ({answer.model} version {answer.version})")
-    print(f"\nAtelier is up: {url}/v1/models   (Ctrl-C stops it)\n", flush=True)
+    print(f"\nAtelier is up: {url}/v1/models, gRPC at {grpc_address}   (Ctrl-C stops it)\n", flush=True)
 
 
 def _picture(contract: ModelContract, instance: Any) -> str:
@@ -37,4 +37,7 @@ def _picture(contract: ModelContract, instance: Any) -> str:
 def _in_words(prediction: dict[str, Any]) -> str:
     if "class_name" in prediction:
         return f"{prediction['class_name']} ({prediction['probability']:.1%})"
-    return f"{prediction['value']:.3f} × {prediction['unit']}"
+    value = f"{prediction['value']:.3f} × {prediction['unit']}"
+    if interval := prediction.get("interval"):
+        return f"{value}, with {interval['level']:.0%} confidence {interval['low']:.3f} to {interval['high']:.3f}"
+    return value

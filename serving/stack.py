@@ -6,9 +6,12 @@ Knows each part's command and how to see that it is ready; keeping parts up is t
 import http.client
 import socket
 import sys
+import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
 
 from serving import environment
 from serving.client import Client
@@ -17,6 +20,8 @@ from serving.supervisor import Part
 
 # From SIGTERM until the model server is killed: longer than any call the gateway still waits for.
 MODEL_SERVER_GRACE_PERIOD_S = 35.0
+# On top of a gateway's own grace period, before it is killed.
+STOP_MARGIN_S = 5.0
 PROBE_TIMEOUT_S = 2.0
 
 
@@ -75,6 +80,7 @@ def model_server_part(settings: Settings, config_file: Path, environ: Mapping[st
         f"--port={settings.model_server_port}",
         f"--rest_api_port={settings.model_server_rest_port}",
         f"--model_config_file={config_file}",
+        "--bind_address=127.0.0.1",  # nobody else's business on a laptop
     ]  # fmt: skip
 
     def why_not_ready() -> str | None:
@@ -101,13 +107,53 @@ def http_gateway_part(settings: GatewaySettings, environ: Mapping[str, str]) -> 
             return f"{url} does not answer yet ({error})"
         return None if ready else f"{document}"
 
-    return Part("HTTP gateway", command, environ, why_not_ready, settings.grace_period_s + 5)
+    return Part("HTTP gateway", command, environ, why_not_ready, settings.grace_period_s + STOP_MARGIN_S)
+
+
+def grpc_gateway_part(settings: GatewaySettings, environ: Mapping[str, str]) -> Part:
+    """The gRPC door, ready when it has every model on offer.
+
+    Asked by its metrics: gRPC itself must not be in the supervisor's process, which forks (grpc/grpc#14870).
+    """
+    command = [sys.executable, "-m", "serving.gateway", "grpc"]
+    url = f"http://{_local(settings.grpc_host)}:{settings.grpc_metrics_port}/metrics"
+
+    def why_not_ready() -> str | None:
+        try:
+            with urllib.request.urlopen(url, timeout=PROBE_TIMEOUT_S) as answer:
+                metrics = answer.read().decode()
+        except (OSError, http.client.HTTPException) as error:
+            return f"{url} does not answer yet ({error})"
+        missing = set(settings.models) - _models_on_offer(metrics)
+        return f"not on offer yet: {', '.join(sorted(missing))}" if missing else None
+
+    return Part("gRPC gateway", command, environ, why_not_ready, settings.grace_period_s + STOP_MARGIN_S)
+
+
+def _models_on_offer(metrics: str) -> set[str]:
+    return {
+        sample.labels["model"]
+        for family in text_string_to_metric_families(metrics)
+        for sample in family.samples
+        if sample.name == "atelier_offered_version" and sample.value > 0
+    }
 
 
 def local_url(settings: GatewaySettings) -> str:
-    """Where a client on this machine reaches the gateway."""
-    host = "127.0.0.1" if settings.http_host in ("0.0.0.0", "::", "") else settings.http_host  # noqa: S104
-    return f"http://{host}:{settings.http_port}"
+    """Where a client on this machine reaches the HTTP gateway."""
+    return f"http://{_local(settings.http_host)}:{settings.http_port}"
+
+
+def local_grpc_address(settings: GatewaySettings) -> str:
+    """Where a client on this machine reaches the gRPC gateway."""
+    return f"{_local(settings.grpc_host)}:{settings.grpc_port}"
+
+
+def _local(host: str) -> str:
+    """The address of a listener as seen from this machine, ready for a URL."""
+    if host in ("0.0.0.0", "::"):  # noqa: S104 (compared, not bound)
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
 
 
 def refuse_ports_in_use(settings: Settings, gateway: GatewaySettings) -> None:
@@ -116,6 +162,8 @@ def refuse_ports_in_use(settings: Settings, gateway: GatewaySettings) -> None:
         "ATELIER_MODEL_SERVER_PORT": settings.model_server_port,
         "ATELIER_MODEL_SERVER_REST_PORT": settings.model_server_rest_port,
         "ATELIER_HTTP_PORT": gateway.http_port,
+        "ATELIER_GRPC_PORT": gateway.grpc_port,
+        "ATELIER_GRPC_METRICS_PORT": gateway.grpc_metrics_port,
     }
     for variable, port in ports.items():
         with socket.socket() as probe:

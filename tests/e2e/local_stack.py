@@ -21,13 +21,15 @@ class LocalStack:
     """The running stack; `stop` ends it as Ctrl-C does and returns its exit code."""
 
     def __init__(self, store: Path, **settings: str) -> None:
-        self.http_port, self.grpc_port, self.rest_port = free_ports(3)
+        self.http_port, self.grpc_port, metrics_port, server_port, rest_port = free_ports(5)
         environ = {
             **os.environ,
             "ATELIER_STORE": str(store),
             "ATELIER_HTTP_PORT": str(self.http_port),
-            "ATELIER_MODEL_SERVER_PORT": str(self.grpc_port),
-            "ATELIER_MODEL_SERVER_REST_PORT": str(self.rest_port),
+            "ATELIER_GRPC_PORT": str(self.grpc_port),
+            "ATELIER_GRPC_METRICS_PORT": str(metrics_port),
+            "ATELIER_MODEL_SERVER_PORT": str(server_port),
+            "ATELIER_MODEL_SERVER_REST_PORT": str(rest_port),
             **settings,
         }
         self.url = f"http://127.0.0.1:{self.http_port}"

@@ -1,8 +1,10 @@
-"""The main job, end to end: train on the real data, publish, serve, predict over HTTP."""
+"""The main job, end to end: train on the real data, publish, serve, predict over HTTP and gRPC."""
 
+import grpc
 import numpy as np
 import pytest
 
+from serving.generated.atelier.prediction.v1 import prediction_pb2 as messages
 from tests.e2e.local_stack import LocalStack
 from training.config import Folders
 from training.datasets import load_dataset
@@ -50,3 +52,23 @@ def test_every_golden_gets_its_recorded_answer_over_http(stack: LocalStack) -> N
                 got = list(served.values()) if isinstance(served, dict) else [served]
                 assert got == pytest.approx(golden.answer[contract.output.tensor], abs=contract.golden_tolerance)
             assert answer.digest == contract.digest
+
+
+def test_both_doors_give_the_same_answer(stack: LocalStack) -> None:
+    with stack.client() as client, grpc.insecure_channel(f"127.0.0.1:{stack.grpc_port}") as channel:
+        image = client.contract("fashion").goldens[0].instance
+        over_http = client.predict("fashion", [image])
+        classify = channel.unary_unary(
+            "/atelier.prediction.v1.PredictionService/Classify",
+            request_serializer=messages.ClassifyRequest.SerializeToString,
+            response_deserializer=messages.ClassifyResponse.FromString,
+        )
+        pixels = messages.Image(pixels=np.array(image, np.uint8).tobytes())
+        over_grpc = classify(messages.ClassifyRequest(model="fashion", instances=[messages.Instance(image=pixels)]))
+
+    assert over_grpc.model.digest == over_http.digest
+    served, told = over_grpc.predictions[0], over_http.predictions[0]
+    assert served.class_name == told["class_name"]
+    assert served.probability == pytest.approx(told["probability"], abs=1e-6)
+    assert list(served.prediction_set.class_names) == told["prediction_set"]["class_names"]
+    assert served.in_domain is told["in_domain"] is True
