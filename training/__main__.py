@@ -4,11 +4,18 @@ import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from training.cli import PruneOptions, TrainOptions, parse
 from training.config import TrainingConfig
-from training.errors import PruneRefused, TrainingError
+from training.errors import BadArtefact, PruneRefused, TrainingError
 from training.tensorflow_log import quiet_tensorflow
+
+if TYPE_CHECKING:  # numpy and what imports it would slow --help down
+    import numpy.typing as npt
+
+    from training.datasets import Dataset
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -82,10 +89,12 @@ def train(name: str, config: TrainingConfig, options: TrainOptions) -> int:
     if len(dataset.calibration):
         model, dataset = calibrate(model, dataset, config.level)
 
-    evaluation = evaluate(dataset, predict(model, dataset, dataset.test))
+    answers = predict(model, dataset, dataset.test)
+    evaluation = evaluate(dataset, answers)
     figures = ", ".join(f"{metric} {value:.4f}" for metric, value in evaluation.metrics.items())
     print(f"{name}: {figures} on {evaluation.rows} test rows")
     check_gate(name, evaluation, config.gate)
+    _check_predecessor(options.folders.store / name, dataset, answers[dataset.output.tensor])
 
     contract = describe(model, dataset, config, seed=options.seed, evaluation=evaluation, now=datetime.now(UTC))
     version = publish(
@@ -97,6 +106,25 @@ def train(name: str, config: TrainingConfig, options: TrainOptions) -> int:
     seconds = time.monotonic() - started_at
     print(f"{name}: version {version} published to {options.folders.store / name / str(version)} ({seconds:.0f} s)")
     return version
+
+
+def _check_predecessor(published: Path, dataset: "Dataset", answer: "npt.NDArray[Any]") -> None:
+    """Compare with the newest published version, if there is one that can still be asked."""
+    from training.gate import check_not_worse, row_losses
+    from training.predecessor import published_answers
+    from training.store import versions
+
+    if not (present := versions(published)):
+        return
+    number = max(present)
+    try:
+        before = published_answers(present[number], dataset)
+    except BadArtefact as error:  # what is broken must not keep a sound model out
+        print(f"{dataset.name}: not compared with version {number}: {error}")
+        return
+    targets = dataset.test.targets
+    new, old = (row_losses(dataset.output, a, targets) for a in (answer, before))
+    check_not_worse(dataset.name, number, new, old)
 
 
 def _prune(options: PruneOptions) -> None:

@@ -47,6 +47,14 @@ def test_trains_publishes_and_says_so_without_noise(tmp_path: Path) -> None:
     assert str(tmp_path) not in (tmp_path / "housing/1/assets.extra/contract.json").read_text()
 
 
+def test_a_worse_model_than_the_published_one_is_refused_whatever_the_bound(tmp_path: Path) -> None:
+    assert job(tmp_path, "housing", *QUICKER, "--seed", "3").returncode == 0
+    worse = job(tmp_path, "housing", *QUICKER, "--set", "learning_rate=1e-5")
+    assert worse.returncode == 1
+    assert worse.stderr.startswith("housing: not published: on the same 4128 test rows its mean loss is ")
+    assert list(versions(tmp_path / "housing")) == [1]
+
+
 def test_if_missing_trains_nothing_that_is_there(tmp_path: Path) -> None:
     (tmp_path / "housing" / "7").mkdir(parents=True)
     done = job(tmp_path, "housing", "--if-missing")
