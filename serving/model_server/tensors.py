@@ -17,7 +17,7 @@ from tensorflow.core.framework import tensor_pb2, types_pb2
 Array = npt.NDArray[Any]
 
 MAX_RANK = 64  # numpy's; TensorFlow's own is 254
-_MAX_ELEMENTS = 2**63 - 1
+_MAX_BYTES = 2**63 - 1  # of an array; what is less may still be more than there is memory
 
 
 @dataclass(frozen=True)
@@ -91,19 +91,19 @@ def to_array(proto: tensor_pb2.TensorProto) -> Array:
     encoding = _ENCODINGS.get(proto.dtype)
     if encoding is None:
         raise TensorParsingError(f"dtype {proto.dtype} has no values")
-    shape = _shape(proto)
+    shape = _shape(proto, encoding.dtype.itemsize)
     count = math.prod(shape)
     if count and proto.tensor_content:
         return _from_content(proto.tensor_content, encoding, count).reshape(shape)
     return _fill(_from_field(proto, encoding), encoding, count).reshape(shape)
 
 
-def _shape(proto: tensor_pb2.TensorProto) -> tuple[int, ...]:
-    """The dims, all of them known. C++ takes no notice of `unknown_rank`."""
+def _shape(proto: tensor_pb2.TensorProto, itemsize: int) -> tuple[int, ...]:
+    """The dims, all of them known. C++ takes no notice of `unknown_rank`, and bounds elements, not bytes."""
     shape = tuple(dim.size for dim in proto.tensor_shape.dim)
     if len(shape) > MAX_RANK or any(size < 0 for size in shape):
         raise TensorParsingError(f"shape {shape} is not fully known")
-    if math.prod(size for size in shape if size) > _MAX_ELEMENTS:
+    if math.prod(size for size in shape if size) * itemsize > _MAX_BYTES:
         raise TensorParsingError("the shape has too many elements")
     return shape
 

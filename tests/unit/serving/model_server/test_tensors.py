@@ -100,6 +100,16 @@ def test_a_transposed_array_is_written_in_its_own_order() -> None:
     assert list(to_proto(array, types_pb2.DT_FLOAT).float_val) == [1, 3, 2, 4]
 
 
+@pytest.mark.parametrize("shape", [(2**62,), (2**31, 2**31), (0, 2**62)])
+@pytest.mark.parametrize("dtype", [types_pb2.DT_FLOAT, types_pb2.DT_STRING, types_pb2.DT_COMPLEX128])
+def test_a_shape_that_no_memory_could_hold_is_refused(dtype: types_pb2.DataType, shape: tuple[int, ...]) -> None:
+    proto = tensor_pb2.TensorProto(dtype=dtype)
+    for size in shape:
+        proto.tensor_shape.dim.add(size=size)
+    with pytest.raises(TensorParsingError, match="too many elements"):
+        to_array(proto)
+
+
 def test_cut_off_string_content_is_refused() -> None:
     for content in (b"\x80", b"\x05ab", b"\x01abc"):
         proto = tensor_pb2.TensorProto(dtype=types_pb2.DT_STRING, tensor_content=content)
