@@ -123,3 +123,14 @@ def test_a_missing_base_path_stops_the_poll_for_all(tmp_path: Path, wishes: Wish
     source.poll()
     assert wishes.versions == {"a": {1}, "b": {5}}
     source.stop()
+
+
+def test_a_missing_base_path_is_passed_over_if_told_to(tmp_path: Path, wishes: Wishes) -> None:
+    source = FileSystemStoragePathSource(wishes, -1, pass_over_missing=True)
+    empty, missing = make(tmp_path / "empty", "x"), tmp_path / "missing"
+    bases = {"missing": missing, "empty": empty, "a": make(tmp_path / "a", "1")}
+    source.update([monitored(base, name=name) for name, base in bases.items()])
+    source.poll()
+    assert wishes.versions == {"empty": set(), "a": {1}}
+    assert source.without_versions() == {"missing", "empty"}
+    source.stop()
