@@ -58,7 +58,6 @@ proto: install ## regenerate serving/generated from proto/
 	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=serving/generated --pyi_out=serving/generated $(PROTOS)
 
 generated: install
-	@$(BIN)/buf lint proto
 	$(BIN)/buf lint proto
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
 	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out="$$scratch" --pyi_out="$$scratch" $(PROTOS) && \

@@ -1,5 +1,9 @@
 """The main job, end to end: train on the real data, publish, serve, predict over HTTP and gRPC."""
 
+import json
+import urllib.request
+from pathlib import Path
+
 import grpc
 import numpy as np
 import pytest
@@ -72,3 +76,15 @@ def test_both_doors_give_the_same_answer(stack: LocalStack) -> None:
     assert served.probability == pytest.approx(told["probability"], abs=1e-6)
     assert list(served.prediction_set.class_names) == told["prediction_set"]["class_names"]
     assert served.in_domain is told["in_domain"] is True
+
+
+def test_a_picture_gets_the_answer_that_its_pixels_get(stack: LocalStack) -> None:
+    examples = Path(__file__).parents[2] / "docs" / "examples"
+    pixels = json.loads((examples / "ankle-boot.json").read_text())["instances"]
+    picture = urllib.request.Request(
+        f"{stack.url}/v1/models/fashion:classify",
+        (examples / "ankle-boot.png").read_bytes(),
+        {"Content-Type": "image/png"},
+    )
+    with stack.client() as client, urllib.request.urlopen(picture) as answer:
+        assert json.load(answer)["predictions"] == client.predict("fashion", pixels).predictions
