@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PROTOS := $(shell find proto -name '*.proto')
 
-.PHONY: help install run train serve test bench check format lint types imports generated unit proto lock clean
+.PHONY: help install run train serve test bench soak check format lint types imports generated unit proto lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -35,8 +35,14 @@ serve: install ## serve what is in the store until Ctrl-C
 test: install ## run the tests
 	$(BIN)/python -m pytest
 
-bench: install ## measure what the gateway takes: start-up and memory (needs a trained store)
+bench: install ## measure the model server against a naive one, and what the gateway takes (needs a trained store)
+	@$(BIN)/python -m tests.bench.model_server
 	@$(BIN)/python -m tests.bench.gateway_footprint
+
+soak: install ## the model server for minutes: swaps under load, load and unload, a fuzz over both doors
+	@$(BIN)/python -m tests.soak.model_server_swaps
+	@$(BIN)/python -m tests.soak.model_server_cycles
+	@$(BIN)/python -m tests.soak.model_server_fuzz
 
 check: install lint test ## everything CI runs
 
