@@ -1,7 +1,7 @@
 """Two hundred loads and unloads of a 784-300-100-10 classifier: memory must not grow with them.
 
 `python -m tests.soak.model_server_cycles` prints the curve of resident memory; it ends with 1 if the last is more than
-15 % above that after cycle 20 (issue 3's bound).
+15 % above that after cycle 20.
 """
 
 import sys

@@ -18,7 +18,7 @@ from tests.model_server_process import ModelServerClient, ModelServerProcess, wa
 
 CLIENTS = 16
 SWAPS = 10
-CALLS = 20_000  # at least: issue 3
+CALLS = 20_000
 
 
 class Tally:
