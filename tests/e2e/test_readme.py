@@ -11,11 +11,29 @@ import pytest
 from tests.e2e.local_stack import LocalStack
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = re.findall(r"```sh\n(curl .*?)```\n\n```json\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+EXAMPLES = re.findall(r"```sh\n(curl [^`]*)```\n\n```json\n([^`]*)```", (ROOT / "README.md").read_text())
+
+
+PICTURES = re.findall(r"^(curl .*ankle-boot\.png.*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
 
 
 @pytest.mark.parametrize(("command", "shown"), EXAMPLES)
 def test_the_readmes_curl_answers_as_shown(stack: LocalStack, command: str, shown: str) -> None:
+    assert shape(run(stack, command)) == shape(json.loads(shown))
+
+
+def test_the_readmes_pictures_are_ankle_boots(stack: LocalStack) -> None:
+    assert len(PICTURES) == 2
+    for command in PICTURES:
+        assert {prediction["class_name"] for prediction in run(stack, command)["predictions"]} == {"Ankle boot"}
+
+
+def test_the_readme_has_examples() -> None:
+    assert len(EXAMPLES) >= 3
+
+
+def run(stack: LocalStack, command: str) -> Any:
+    """What a README's command prints when it is asked of this stack."""
     done = subprocess.run(
         ["bash", "-c", command.replace("http://127.0.0.1:8080", stack.url)],
         cwd=ROOT,
@@ -23,11 +41,7 @@ def test_the_readmes_curl_answers_as_shown(stack: LocalStack, command: str, show
         text=True,
         check=True,
     )
-    assert shape(json.loads(done.stdout)) == shape(json.loads(shown))
-
-
-def test_the_readme_has_examples() -> None:
-    assert len(EXAMPLES) >= 3
+    return json.loads(done.stdout)
 
 
 def shape(value: Any) -> Any:
