@@ -11,6 +11,7 @@ from serving.gateway.settings import Settings as GatewaySettings
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]
 MAKEFILE = (ROOT / "Makefile").read_text()
 
 SETTINGS_ROW = re.compile(r"^\| `(ATELIER_\w+)` \| (.*?) \|", re.MULTILINE)
@@ -40,12 +41,16 @@ def test_every_make_target_that_the_readme_names_exists() -> None:
     assert {"run", "test"} <= named <= targets
 
 
-@pytest.mark.parametrize(
-    "document", sorted(ROOT.glob("*.md")) + sorted(ROOT.glob("docs/**/*.md")), ids=lambda p: p.name
-)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: p.name)
 def test_every_relative_link_leads_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", document.read_text()):
         assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: p.name)
+def test_every_source_file_that_is_named_exists(document: Path) -> None:
+    for path in re.findall(r"`((?:training|serving|tests|proto|docs)/[\w/.-]+\.\w+)`", document.read_text()):
+        assert (ROOT / path).exists(), f"{document.name} names {path}"
 
 
 def test_decisions_are_numbered_without_a_gap_and_have_the_five_headings() -> None:
