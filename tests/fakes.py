@@ -114,12 +114,14 @@ def run(contract: ModelContract, inputs: Tensors) -> dict[str, Tensor]:
 
 
 class FakeModelServer:
-    """A ModelServer in memory. Tests change `contracts`, `states` and `broken` as they go."""
+    """A ModelServer in memory. Tests change `contracts`, `states` and what is broken as they go."""
 
     def __init__(self, *contracts: ModelContract) -> None:
         self.contracts: dict[tuple[str, int], ModelContract] = {(c.name, 1): c for c in contracts}
         self.states: dict[tuple[str, int], str] = {}  # where it is not AVAILABLE
         self.broken: Exception | None = None  # raised by every call
+        # Raised by predictions alone: a watch that looks meanwhile keeps the model on offer.
+        self.broken_predictions: Exception | None = None
         self.losses = 0
         self.calls: list[tuple[str, int, str]] = []  # model, version, signature of every predict
 
@@ -127,8 +129,8 @@ class FakeModelServer:
         self, model: str, version: int, inputs: Tensors, timeout_s: float, signature: str = DEFAULT_SIGNATURE
     ) -> dict[str, Tensor]:
         self.calls.append((model, version, signature))
-        if self.broken:
-            raise self.broken
+        if fault := self.broken or self.broken_predictions:
+            raise fault
         contract = self.contracts.get((model, version))
         if contract is None:
             raise VersionGone(f"Servable not found for request: Specific({model}, {version})")

@@ -175,8 +175,8 @@ def doors():
 def broken(doors):
     """Breaks the model server for one test; what it offers is known before."""
     doors.ask_http(GOOD["a house"])
-    yield lambda error: setattr(doors.server, "broken", error)
-    doors.server.broken = None
+    yield lambda error: setattr(doors.server, "broken_predictions", error)
+    doors.server.broken_predictions = None
 
 
 @pytest.mark.parametrize("name", GOOD)

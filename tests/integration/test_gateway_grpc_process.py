@@ -196,7 +196,7 @@ def test_an_access_log_line_a_call_only_when_asked(server):
 
 
 def test_a_hidden_fault_is_in_the_log_under_the_request_id(fake, gateway):
-    fake.broken = ModelServerFault("an inside")
+    fake.broken_predictions = ModelServerFault("an inside")
 
     fault = gateway.client.fault("Regress", REGRESS, request_id="find-me")
 
