@@ -21,6 +21,6 @@ def update_health(servicer: HealthServicer, offers: Offers) -> None:
     """Tell what is on offer now. A servicer in graceful shutdown no longer listens."""
     health = models_health(offers)
     serving = {model: one.version is not None for model, one in health.items()}
-    serving |= dict.fromkeys(OVERALL, is_ready(health))
+    serving |= dict.fromkeys(OVERALL, is_ready(health, draining=False))
     for service, is_serving in serving.items():
         servicer.set(service, HealthCheckResponse.SERVING if is_serving else HealthCheckResponse.NOT_SERVING)

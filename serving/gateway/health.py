@@ -18,9 +18,9 @@ def models_health(offers: Offers) -> dict[str, ModelHealth]:
     return {model: _health(offers, model) for model in offers.watches}
 
 
-def is_ready(health: dict[str, ModelHealth]) -> bool:
-    """Ready means every configured model."""
-    return all(model.version is not None for model in health.values())
+def is_ready(health: dict[str, ModelHealth], *, draining: bool) -> bool:
+    """Ready means every configured model, in a process that was not told to stop."""
+    return not draining and all(model.version is not None for model in health.values())
 
 
 def _health(offers: Offers, model: str) -> ModelHealth:

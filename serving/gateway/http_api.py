@@ -90,10 +90,11 @@ def livez(_parts: Parts) -> Response:
 
 
 def readyz(parts: Parts) -> Response:
-    """200 once every configured model is on offer, else 503 with the reasons."""
+    """200 once every configured model is on offer and until the process is told to stop, else 503 with the reasons."""
     health = models_health(parts.offers)
-    ready = is_ready(health)
-    document = {"ready": ready, "models": {model: asdict(one) for model, one in health.items()}}
+    draining = parts.draining.is_set()
+    ready = is_ready(health, draining=draining)
+    document = {"ready": ready, "draining": draining, "models": {model: asdict(one) for model, one in health.items()}}
     return json_response(document, 200 if ready else 503)
 
 

@@ -1,7 +1,8 @@
 """What either door stands in front of, and how it is put together. Build it after a fork, never before."""
 
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from serving.gateway.metrics import Metrics
 from serving.gateway.model_server import ModelServer
@@ -20,6 +21,8 @@ class Parts:
     offers: Offers
     predictor: Predictor
     metrics: Metrics
+    # Set once the process is told to stop: not ready from then on, though it still answers.
+    draining: threading.Event = field(default_factory=threading.Event)
 
     def poller(self, on_look: Callable[[ModelWatch], None] = lambda _watch: None) -> Poller:
         """Keeps the offers true, once started; `on_look` is called after each look at a model."""

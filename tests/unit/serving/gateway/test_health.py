@@ -15,13 +15,13 @@ def test_ready_when_every_model_is_on_offer():
     health = models_health(looked(FakeModelServer(picture_contract(), house_contract())))
 
     assert health == {"pictures": ModelHealth(1, None), "houses": ModelHealth(1, None)}
-    assert is_ready(health)
+    assert is_ready(health, draining=False)
 
 
 def test_one_missing_model_is_enough_not_to_be_ready_and_says_why():
     health = models_health(looked(FakeModelServer(house_contract())))
 
-    assert not is_ready(health)
+    assert not is_ready(health, draining=False)
     assert health["houses"] == ModelHealth(1, None)
     assert health["pictures"].reason == ("model 'pictures' is not on offer: the model server has no version of it")
 
@@ -33,4 +33,10 @@ def test_not_ready_while_the_model_server_is_away():
     health = models_health(looked(server))
 
     assert {one.reason for one in health.values()} == {"UNAVAILABLE: connection refused"}
-    assert not is_ready(health)
+    assert not is_ready(health, draining=False)
+
+
+def test_a_process_told_to_stop_is_not_ready_though_every_model_is_on_offer():
+    health = models_health(looked(FakeModelServer(picture_contract(), house_contract())))
+
+    assert not is_ready(health, draining=True)

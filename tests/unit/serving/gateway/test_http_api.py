@@ -213,6 +213,10 @@ def test_alive_and_ready(client, parts, server):
     assert client.get("/readyz").status_code == 200
     assert client.get("/readyz").json["models"]["houses"] == {"version": 1, "reason": None}
 
+    parts.draining.set()
+    assert client.get("/readyz").status_code == 503
+    assert client.get("/livez").status_code == 200
+
 
 NOT_FOUND = [
     ("GET", "/v1/models/cars", "unknown-model"),
