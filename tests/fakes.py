@@ -33,7 +33,15 @@ from serving.contract import (
 )
 from serving.errors import ModelServerFault, ModelServerUnreachable
 from serving.gateway import tensors
-from serving.gateway.model_server import AVAILABLE, DEFAULT_SIGNATURE, Tensor, Tensors, VersionGone, VersionStatus
+from serving.gateway.model_server import (
+    AVAILABLE,
+    DEFAULT_SIGNATURE,
+    Tensor,
+    Tensors,
+    UnknownLabel,
+    VersionGone,
+    VersionStatus,
+)
 from serving.gateway.model_server_client import GET_MODEL_STATUS, PREDICT
 from serving.generated.atelier.modelserver.v1 import model_server_pb2 as wire
 
@@ -119,6 +127,8 @@ class FakeModelServer:
     def __init__(self, *contracts: ModelContract) -> None:
         self.contracts: dict[tuple[str, int], ModelContract] = {(c.name, 1): c for c in contracts}
         self.states: dict[tuple[str, int], str] = {}  # where it is not AVAILABLE
+        self.labels: dict[tuple[str, str], int] = {}
+        self.labels_asked = 0
         self.broken: Exception | None = None  # raised by every call
         # Raised by predictions alone: a watch that looks meanwhile keeps the model on offer.
         self.broken_predictions: Exception | None = None
@@ -143,6 +153,17 @@ class FakeModelServer:
             raise self.broken
         numbers = sorted((version for name, version in self.contracts if name == model), reverse=True)
         return tuple(VersionStatus(n, self.states.get((model, n), AVAILABLE), "OK", "") for n in numbers)
+
+    def labelled(self, model: str, label: str, timeout_s: float) -> int:
+        self.labels_asked += 1
+        if self.broken:
+            raise self.broken
+        version = self.labels.get((model, label))
+        if version is None:
+            raise UnknownLabel(f"Unrecognized servable version label: {label}")
+        if (model, version) not in self.contracts:
+            raise VersionGone(f"Servable not found for request: Specific({model}, {version})")
+        return version
 
     def close(self) -> None:
         """There is nothing to let go of."""
@@ -186,6 +207,8 @@ class WireModelServer:
         spec = request.model_spec
         inputs = {name: tensors.decode(tensor) for name, tensor in request.inputs.items()}
         with _faults_as_codes(context):
+            if spec.WhichOneof("version_choice") == "version_label":
+                spec.version.value = self.fake.labelled(spec.name, spec.version_label, 0)
             outputs = self.fake.predict(spec.name, spec.version.value, inputs, 0, spec.signature_name)
         reply = wire.PredictResponse(model_spec=spec)
         for name, array in outputs.items():
@@ -225,6 +248,8 @@ class _ByPath(grpc.GenericRpcHandler):
 def _faults_as_codes(context: grpc.ServicerContext) -> Iterator[None]:
     try:
         yield
+    except UnknownLabel as error:
+        context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
     except VersionGone as error:
         context.abort(grpc.StatusCode.NOT_FOUND, str(error))
     except ModelServerUnreachable as error:

@@ -55,7 +55,7 @@ class ModelServerClient:
     """Both doors of a model server at an address."""
 
     def __init__(self, grpc_address: str, rest_address: str) -> None:
-        self.rest_address = rest_address
+        self.grpc_address, self.rest_address = grpc_address, rest_address
         self.channel = grpc.insecure_channel(grpc_address, options=[("grpc.max_receive_message_length", -1)])
         self.prediction = prediction_service_pb2_grpc.PredictionServiceStub(self.channel)
         self.model = model_service_pb2_grpc.ModelServiceStub(self.channel)

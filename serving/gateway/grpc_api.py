@@ -11,7 +11,7 @@ from serving.gateway.encoded_images import EncodedImage
 from serving.gateway.grpc_scope import Scope, answered
 from serving.gateway.listing import list_model
 from serving.gateway.parts import Parts
-from serving.gateway.predictor import Call, Offer, Prediction
+from serving.gateway.predictor import Call, Label, Offer, Prediction, Selector
 from serving.generated.atelier.prediction.v1 import prediction_pb2 as wire
 
 SERVICE = wire.DESCRIPTOR.services_by_name["PredictionService"].full_name
@@ -94,8 +94,13 @@ def _image(image: wire.Image) -> bytes:
     return EncodedImage(image.encoded) if image.WhichOneof("data") == "encoded" else image.pixels
 
 
-def _version(request: wire.ClassifyRequest | wire.RegressRequest | wire.GetModelRequest) -> int | None:
-    return request.version if request.HasField("version") else None
+def _version(request: wire.ClassifyRequest | wire.RegressRequest | wire.GetModelRequest) -> Selector:
+    match request.WhichOneof("version_choice"):
+        case "version":
+            return request.version
+        case "version_label":
+            return Label(request.version_label)
+    return None
 
 
 def _maker(offer: Offer) -> wire.ModelVersion:

@@ -18,14 +18,14 @@ from serving.gateway.http_scope import json_response
 from serving.gateway.listing import Listed, list_model
 from serving.gateway.model_server import VersionStatus
 from serving.gateway.parts import Parts
-from serving.gateway.predictor import Call, Offer
+from serving.gateway.predictor import Call, Label, Offer, Selector
 
 
 def create_app(parts: Parts) -> Flask:
     """The WSGI application."""
     app = Flask("atelier", static_folder=None)
     app.url_map.merge_slashes = False
-    app.url_map.converters |= {"model": ModelName, "version": VersionNumber}
+    app.url_map.converters |= {"model": ModelName, "version": VersionNumber, "label": LabelName}
     for method, rule, name, view in ROUTES:
         app.add_url_rule(rule, name, partial(view, parts), methods=[method])
     http_scope.install(app, parts.metrics, parts.settings.models)
@@ -48,7 +48,15 @@ class VersionNumber(BaseConverter):
         return int(value)
 
 
-def predict(parts: Parts, model: str, verb: str, version: int | None = None) -> Response:
+class LabelName(ModelName):
+    """A label, with the characters that TensorFlow Serving's URLs can carry."""
+
+    def to_python(self, value: str) -> Label:
+        """The label."""
+        return Label(value)
+
+
+def predict(parts: Parts, model: str, verb: str, version: Selector = None) -> Response:
     """POST a batch of instances, get a prediction for each."""
     parts.offers.watch(model)  # an unknown model is the first thing to say
     body = read_body(request, parts.settings.max_body_bytes)
@@ -64,19 +72,19 @@ def list_models(parts: Parts) -> Response:
     return json_response({"models": [_listed(list_model(parts.offers, model)) for model in parts.settings.models]})
 
 
-def model_status(parts: Parts, model: str, version: int | None = None) -> Response:
+def model_status(parts: Parts, model: str, version: Selector = None) -> Response:
     """The states of a model's versions, as TensorFlow Serving gives them."""
-    parts.offers.watch(model)
+    number = parts.offers.number(model, version, parts.settings.request_timeout_s)
     statuses = parts.server.versions(model, parts.settings.request_timeout_s)
     if not statuses:
         raise ModelNotReady(model, "the model server has no version of it")
-    chosen = [status for status in statuses if version in (None, status.version)]
+    chosen = [status for status in statuses if number in (None, status.version)]
     if not chosen:
-        raise UnknownModel(model, f"model {model!r} has no version {version}")
+        raise UnknownModel(model, f"model {model!r} has no version {number}")
     return json_response({"model_version_status": [_status(status) for status in chosen]})
 
 
-def metadata(parts: Parts, model: str, version: int | None = None) -> Response:
+def metadata(parts: Parts, model: str, version: Selector = None) -> Response:
     """The contract of the version on offer, which a header names."""
     offer = parts.offers.find(model, version, parts.settings.request_timeout_s)
     response = Response(contract.to_json(offer.contract) + "\n", mimetype="application/json")
@@ -105,6 +113,7 @@ def metrics(parts: Parts) -> Response:
 
 MODEL = "/v1/models/<model:model>"
 VERSION = f"{MODEL}/versions/<version:version>"
+LABEL = f"{MODEL}/labels/<label:version>"
 VERB = "<any(classify, regress, predict):verb>"
 
 # method, path, name, view. HEAD comes with GET, OPTIONS with both.
@@ -112,10 +121,13 @@ ROUTES: tuple[tuple[str, str, str, Callable[..., Response]], ...] = (
     ("GET", "/v1/models", "list", list_models),
     ("GET", MODEL, "status", model_status),
     ("GET", VERSION, "version_status", model_status),
+    ("GET", LABEL, "label_status", model_status),
     ("GET", f"{MODEL}/metadata", "metadata", metadata),
     ("GET", f"{VERSION}/metadata", "version_metadata", metadata),
+    ("GET", f"{LABEL}/metadata", "label_metadata", metadata),
     ("POST", f"{MODEL}:{VERB}", "predict", predict),
     ("POST", f"{VERSION}:{VERB}", "version_predict", predict),
+    ("POST", f"{LABEL}:{VERB}", "label_predict", predict),
     ("GET", "/livez", "livez", livez),
     ("GET", "/readyz", "readyz", readyz),
     ("GET", "/metrics", "metrics", metrics),

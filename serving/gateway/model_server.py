@@ -28,6 +28,10 @@ class VersionGone(Exception):
     """The model server no longer has the version it was asked for."""
 
 
+class UnknownLabel(Exception):
+    """The model server gives no version of that model this label."""
+
+
 class ModelServer(Protocol):
     """A TensorFlow Serving compatible server.
 
@@ -49,6 +53,14 @@ class ModelServer(Protocol):
 
     def versions(self, model: str, timeout_s: float) -> tuple[VersionStatus, ...]:
         """Every version the server knows of, newest first; none if it does not know the model."""
+
+    def labelled(self, model: str, label: str, timeout_s: float) -> int:
+        """The version that bears a label now.
+
+        Raises:
+            UnknownLabel: none does.
+            VersionGone: one does, but the server does not have it.
+        """
 
     def close(self) -> None:
         """Let go of the connection."""

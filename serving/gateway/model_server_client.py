@@ -6,17 +6,29 @@ from collections.abc import Callable
 from typing import Any
 
 import grpc
+import numpy as np
 from google.protobuf.wrappers_pb2 import Int64Value
 
+from serving.contract import CONTRACT_PROBE, CONTRACT_SIGNATURE
 from serving.errors import DeadlineExceeded, ModelServerFault, ModelServerUnreachable
 from serving.gateway import tensors
-from serving.gateway.model_server import DEFAULT_SIGNATURE, Tensor, Tensors, VersionGone, VersionStatus
+from serving.gateway.model_server import (
+    DEFAULT_SIGNATURE,
+    Tensor,
+    Tensors,
+    UnknownLabel,
+    VersionGone,
+    VersionStatus,
+)
 from serving.generated.atelier.modelserver.v1 import model_server_pb2 as wire
 
 log = logging.getLogger(__name__)
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 GET_MODEL_STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
+
+# INVALID_ARGUMENT says many things; this is how TensorFlow Serving says that a label is unknown (server_core.cc).
+UNRECOGNIZED_LABEL = "INVALID_ARGUMENT: Unrecognized servable version label"
 
 OPTIONS = [
     # A restarted server is found within half a second; gRPC's own back-off goes up to two minutes.
@@ -62,13 +74,7 @@ class GrpcModelServer:
     ) -> dict[str, Tensor]:
         """Run one signature of exactly this version."""
         spec = wire.ModelSpec(name=model, version=Int64Value(value=version), signature_name=signature)
-        request = wire.PredictRequest(model_spec=spec)
-        for name, array in inputs.items():
-            request.inputs[name].CopyFrom(tensors.encode(array))
-        try:
-            response = self._call("Predict", self._predict, request, timeout_s)
-        except _NotFound as error:
-            raise VersionGone(str(error)) from error
+        response = self._run(spec, inputs, timeout_s)
         try:
             return {name: tensors.decode(tensor) for name, tensor in response.outputs.items()}
         except ValueError as error:
@@ -83,12 +89,32 @@ class GrpcModelServer:
             return ()
         return tuple(_status(status) for status in response.model_version_status)
 
+    def labelled(self, model: str, label: str, timeout_s: float) -> int:
+        """The version that bears a label now.
+
+        No call of TensorFlow Serving lists labels; but whatever it answers names the version, never the label, so the
+        cheapest signature that every model here has is asked.
+        """
+        spec = wire.ModelSpec(name=model, version_label=label, signature_name=CONTRACT_SIGNATURE)
+        response = self._run(spec, {CONTRACT_PROBE: np.zeros(1, np.int32)}, timeout_s)
+        return int(response.model_spec.version.value)
+
     def close(self) -> None:
         """Let go of the channel, which closes once nothing uses it.
 
         Not `channel.close()`: its connectivity thread then fails on the closed channel (gRPC 1.85).
         """
         self._channel.unsubscribe(self._on_connectivity)
+
+    def _run(self, spec: wire.ModelSpec, inputs: Tensors, timeout_s: float) -> wire.PredictResponse:
+        request = wire.PredictRequest(model_spec=spec)
+        for name, array in inputs.items():
+            request.inputs[name].CopyFrom(tensors.encode(array))
+        try:
+            response: wire.PredictResponse = self._call("Predict", self._predict, request, timeout_s)
+        except _NotFound as error:
+            raise VersionGone(str(error)) from error
+        return response
 
     def _call(self, name: str, method: Any, request: Any, timeout_s: float) -> Any:
         """One call, its errors in our words."""
@@ -116,6 +142,8 @@ def _in_our_words(error: Any) -> Exception:
     """gRPC codes as TensorFlow Serving uses them (its table is in util/, google.rpc.Code has the meanings)."""
     code, details = error.code().name, f"{error.code().name}: {error.details()}"
     log.debug("the model server: %s", details)
+    if UNRECOGNIZED_LABEL in details:
+        return UnknownLabel(details)
     match error.code():
         case grpc.StatusCode.NOT_FOUND:
             return _NotFound(details)

@@ -18,8 +18,9 @@ from serving.errors import (
     ServingError,
     UnknownModel,
 )
+from serving.gateway.labels import Labels
 from serving.gateway.model_server import AVAILABLE, ModelServer, VersionStatus
-from serving.gateway.predictor import Offer
+from serving.gateway.predictor import Label, Offer, Selector
 from serving.gateway.verification import VersionRefused, verify
 
 log = logging.getLogger(__name__)
@@ -221,16 +222,34 @@ class Offers:
     """The offers of all configured models; an OfferBook."""
 
     def __init__(
-        self, models: tuple[str, ...], server: ModelServer, clock: Callable[[], float] = time.monotonic
+        self,
+        models: tuple[str, ...],
+        server: ModelServer,
+        clock: Callable[[], float] = time.monotonic,
+        labels_kept_s: float = 1.0,
     ) -> None:
         self.watches = {model: ModelWatch(model, server, clock) for model in models}
+        self._labels = Labels(server, labels_kept_s, clock)
 
-    def find(self, model: str, version: int | None, timeout_s: float) -> Offer:
-        """The offer, or UnknownModel, ModelNotReady, ModelServerUnreachable."""
-        return self.watch(model).find(version, timeout_s)
+    def find(self, model: str, version: Selector, timeout_s: float) -> Offer:
+        """The offer, or UnknownModel, ModelNotReady, ModelServerUnreachable, DeadlineExceeded."""
+        watch = self.watch(model)
+        if not isinstance(version, Label):
+            return watch.find(version, timeout_s)
+        try:
+            return watch.find(self._labels.version(model, version, timeout_s), timeout_s)
+        except UnknownModel:  # the label may have moved on from a version that is gone
+            self._labels.forget(model)
+            return watch.find(self._labels.version(model, version, timeout_s), timeout_s)
+
+    def number(self, model: str, version: Selector, timeout_s: float) -> int | None:
+        """The version's number, whether on offer or not; None where none is asked for."""
+        self.watch(model)
+        return self._labels.version(model, version, timeout_s) if isinstance(version, Label) else version
 
     def replace(self, gone: Offer, timeout_s: float) -> None:
         """Take an offer down whose version the model server no longer has, and look for another."""
+        self._labels.forget(gone.contract.name)
         self.watch(gone.contract.name).replace(gone, timeout_s)
 
     def watch(self, model: str) -> ModelWatch:

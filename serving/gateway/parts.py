@@ -38,5 +38,5 @@ def build_parts(settings: Settings, metrics_folder: str | None = None) -> Parts:
     """Everything, with a channel to the model server; nothing is asked of it yet."""
     metrics = Metrics(metrics_folder)
     server = GrpcModelServer(settings.model_server, metrics.observe_call)
-    offers = Offers(settings.models, server)
+    offers = Offers(settings.models, server, labels_kept_s=settings.poll_interval_s)
     return Parts(settings, server, offers, Predictor(offers, server, settings.max_instances), metrics)

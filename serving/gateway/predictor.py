@@ -34,11 +34,22 @@ class Offer:
 
 
 @dataclass(frozen=True)
+class Label:
+    """A name that the model server's configuration gives to one version."""
+
+    name: str
+
+
+# Which version of a model: that number, the one that bears the label, or the newest on offer.
+Selector = int | Label | None
+
+
+@dataclass(frozen=True)
 class Call:
     """One request for predictions, as any door understands it."""
 
     model: str
-    version: int | None  # None: the newest on offer
+    version: Selector
     verb: str  # a key of TASK_OF_VERB
     instances: Any  # JSON, where an image may also be bytes or an EncodedImage, or all a PixelBlock; not checked yet
     top_k: Any = None  # JSON, not checked yet
@@ -55,7 +66,7 @@ class Prediction:
 class OfferBook(Protocol):
     """What is on offer; offers.py keeps it."""
 
-    def find(self, model: str, version: int | None, timeout_s: float) -> Offer:
+    def find(self, model: str, version: Selector, timeout_s: float) -> Offer:
         """The offer, or UnknownModel, ModelNotReady, ModelServerUnreachable."""
 
     def replace(self, gone: Offer, timeout_s: float) -> None:

@@ -31,7 +31,7 @@ class Kind:
 KINDS: Mapping[type[ServingError], Kind] = {
     InvalidInput: Kind(422, "invalid-input", "The request does not meet the model's contract"),
     WrongTask: Kind(400, "wrong-task", "The model does another task"),
-    UnknownModel: Kind(404, "unknown-model", "No such model or version"),
+    UnknownModel: Kind(404, "unknown-model", "No such model, version or label"),
     ModelNotReady: Kind(503, "model-not-ready", "The model is not on offer now"),
     ModelServerUnreachable: Kind(503, "model-server-unreachable", "The model server cannot be reached now"),
     DeadlineExceeded: Kind(504, "deadline-exceeded", "The answer did not come in time"),

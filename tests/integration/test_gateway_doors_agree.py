@@ -35,6 +35,7 @@ class Case:
     instances: list[Any] = dataclasses.field(default_factory=list)  # JSON; pixels flat
     version: int | None = None
     top_k: int | None = None
+    label: str | None = None
 
 
 LEFT, RIGHT = [9, 0, 0, 255, 0, 0], [0, 0, 255, 0, 0, 0]
@@ -62,6 +63,8 @@ GOOD = {
     "houses": Case("houses", "regress", [HOUSE, {"age": 0.1, "rooms": 0}, {"age": 400, "rooms": -1e-3}]),
     "a plain house": Case("plain-houses", "regress", [{"rooms": 0.973, "age": 0}]),
     "a house of one version": Case("houses", "regress", [HOUSE], version=2),
+    "a house of a label": Case("houses", "regress", [HOUSE], label="stable"),
+    "a picture of a label": Case("pictures", "classify", [LEFT], label="stable"),
 }
 BAD = {
     "no instances": Case("pictures", "classify"),
@@ -85,6 +88,9 @@ BAD = {
     "top_k -1": Case("pictures", "classify", [LEFT], top_k=-1),
     "an unknown model": Case("cars", "classify", [LEFT]),
     "an unknown version": Case("pictures", "classify", [LEFT], version=7),
+    "an unknown label": Case("pictures", "classify", [LEFT], label="canary"),
+    "a label of an unknown model": Case("cars", "classify", [LEFT], label="stable"),
+    "a label of a version that is gone": Case("houses", "regress", [HOUSE], label="gone"),
     "version 0": Case("houses", "regress", [HOUSE], version=0),
     "a house classified": Case("houses", "classify", [HOUSE]),
     "a picture regressed": Case("pictures", "regress", [LEFT]),
@@ -105,6 +111,7 @@ class Doors:
         )
         self.server.contracts["houses", 2] = full_house_contract()
         self.server.states["loading", 1] = "LOADING"
+        self.server.labels |= {("pictures", "stable"): 1, ("houses", "stable"): 1, ("houses", "gone"): 7}
         settings = Settings(MODELS, max_instances=3, grpc_port=free_port(), grpc_metrics_port=free_port())
         offers = Offers(settings.models, self.server)
         predictor = Predictor(offers, self.server, settings.max_instances)
@@ -114,6 +121,7 @@ class Doors:
 
     def ask_http(self, case: Case) -> Any:
         version = "" if case.version is None else f"/versions/{case.version}"
+        version += "" if case.label is None else f"/labels/{case.label}"
         body = {"instances": case.instances} | ({} if case.top_k is None else {"top_k": case.top_k})
         return self.http.post(f"/v1/models/{case.model}{version}:{case.verb}", json=body)
 
@@ -136,6 +144,7 @@ def as_grpc(case: Case) -> tuple[str, Any]:
     """The method and the request that ask the same."""
     fields: dict[str, Any] = {"model": case.model, "instances": [_instance(i) for i in case.instances]}
     fields |= {} if case.version is None else {"version": case.version}
+    fields |= {} if case.label is None else {"version_label": case.label}
     fields |= {} if case.top_k is None else {"top_k": case.top_k}
     if case.verb == "classify":
         return "Classify", wire.ClassifyRequest(**fields)
@@ -238,11 +247,14 @@ def test_both_doors_list_the_same_models(doors):
     assert [absent | model for model in document["models"]] == doors.http.get("/v1/models").json["models"]
 
 
-@pytest.mark.parametrize("version", [None, 1])
-def test_both_doors_give_the_same_contract(doors, version):
-    path = "/v1/models/houses" + (f"/versions/{version}" if version else "") + "/metadata"
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [("", {}), ("/versions/1", {"version": 1}), ("/labels/stable", {"version_label": "stable"})],
+)
+def test_both_doors_give_the_same_contract(doors, path, asked):
+    path = f"/v1/models/houses{path}/metadata"
 
-    reply = doors.grpc.call("GetModel", wire.GetModelRequest(model="houses", version=version))
+    reply = doors.grpc.call("GetModel", wire.GetModelRequest(model="houses", **asked))
 
     by_http = doors.http.get(path)
     assert reply.contract + "\n" == by_http.text

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from serving.errors import DeadlineExceeded, ModelServerFault, ModelServerUnreachable
-from serving.gateway.model_server import VersionGone
+from serving.gateway.model_server import UnknownLabel, VersionGone
 from serving.gateway.model_server_client import GrpcModelServer
 from tests.fakes import FakeModelServer, WireModelServer, house_contract
 from tests.gateway_process import free_port, wait_until
@@ -48,6 +48,17 @@ def test_fetches_the_contract_as_bytes(client):
 
     assert outputs["contract"].shape == (2,)
     assert outputs["contract"][0].startswith(b'{"contract_version":1')
+
+
+def test_tells_which_version_bears_a_label(client, fake):
+    fake.contracts["houses", 2] = house_contract()
+    fake.labels |= {("houses", "stable"): 2, ("houses", "gone"): 7}
+
+    assert client.labelled("houses", "stable", 10) == 2
+    with pytest.raises(UnknownLabel):
+        client.labelled("houses", "canary", 10)
+    with pytest.raises(VersionGone):
+        client.labelled("houses", "gone", 10)
 
 
 def test_lists_versions_newest_first_and_none_of_an_unknown_model(client, fake):

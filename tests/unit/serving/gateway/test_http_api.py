@@ -155,6 +155,19 @@ def test_a_version_can_be_named(client, server):
         assert answer.json["model"]["version"] == version
 
 
+def test_a_label_names_a_version_too(client, server):
+    server.contracts["houses", 2] = house_contract()
+    server.labels["houses", "stable"] = 1
+
+    answer = client.post("/v1/models/houses/labels/stable:predict", json={"instances": [[3, 4]]})
+    status = client.get("/v1/models/houses/labels/stable")
+    metadata = client.get("/v1/models/houses/labels/stable/metadata")
+
+    assert answer.json["model"]["version"] == "1"
+    assert [one["version"] for one in status.json["model_version_status"]] == ["1"]
+    assert metadata.headers["X-Model-Version"] == "1"
+
+
 def test_lists_the_models_with_what_answers_for_each(client, server, parts):
     server.contracts["houses", 2] = house_contract()
     server.states["houses", 2] = "LOADING"
@@ -226,6 +239,11 @@ NOT_FOUND = [
     ("POST", "/v1/models/houses/versions/0:predict", "unknown-model"),
     ("GET", "/v1/models/houses/versions/0", "unknown-model"),
     ("GET", "/v1/models/houses/versions/0/metadata", "unknown-model"),
+    ("POST", "/v1/models/houses/labels/canary:predict", "unknown-model"),
+    ("GET", "/v1/models/houses/labels/canary", "unknown-model"),
+    ("GET", "/v1/models/houses/labels/canary/metadata", "unknown-model"),
+    ("GET", "/v1/models/cars/labels/canary", "unknown-model"),
+    ("POST", "/v1/models/houses/labels/:predict", "no-such-path"),
     ("POST", "/v1/models/houses/versions/-1:predict", "no-such-path"),
     ("POST", "/v1/models/houses/versions/latest:predict", "no-such-path"),
     ("POST", f"/v1/models/houses/versions/{'9' * 5000}:predict", "no-such-path"),
