@@ -28,7 +28,7 @@ def create_app(parts: Parts) -> Flask:
     app.url_map.converters |= {"model": ModelName, "version": VersionNumber, "label": LabelName}
     for method, rule, name, view in ROUTES:
         app.add_url_rule(rule, name, partial(view, parts), methods=[method])
-    http_scope.install(app, parts.metrics, parts.settings.models)
+    http_scope.install(app, parts)
     return app
 
 
@@ -61,7 +61,7 @@ def predict(parts: Parts, model: str, verb: str, version: Selector = None) -> Re
     parts.offers.watch(model)  # an unknown model is the first thing to say
     body = read_body(request, parts.settings.max_body_bytes)
     call = Call(model, version, verb, body["instances"], body.get("top_k"))
-    prediction = parts.predictor.predict(call, parts.settings.request_timeout_s)
+    prediction = parts.predictor.predict(call, http_scope.time_left_s())
     g.version = str(prediction.offer.version)
     parts.metrics.request_instances.labels(model).observe(len(prediction.answers))
     return json_response({"model": _maker(prediction.offer), "predictions": prediction.answers})
@@ -74,8 +74,8 @@ def list_models(parts: Parts) -> Response:
 
 def model_status(parts: Parts, model: str, version: Selector = None) -> Response:
     """The states of a model's versions, as TensorFlow Serving gives them."""
-    number = parts.offers.number(model, version, parts.settings.request_timeout_s)
-    statuses = parts.server.versions(model, parts.settings.request_timeout_s)
+    number = parts.offers.number(model, version, http_scope.time_left_s())
+    statuses = parts.server.versions(model, http_scope.time_left_s())
     if not statuses:
         raise ModelNotReady(model, "the model server has no version of it")
     chosen = [status for status in statuses if number in (None, status.version)]
@@ -86,7 +86,7 @@ def model_status(parts: Parts, model: str, version: Selector = None) -> Response
 
 def metadata(parts: Parts, model: str, version: Selector = None) -> Response:
     """The contract of the version on offer, which a header names."""
-    offer = parts.offers.find(model, version, parts.settings.request_timeout_s)
+    offer = parts.offers.find(model, version, http_scope.time_left_s())
     response = Response(contract.to_json(offer.contract) + "\n", mimetype="application/json")
     response.headers["X-Model-Version"] = str(offer.version)
     return response

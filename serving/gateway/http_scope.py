@@ -1,4 +1,4 @@
-"""What every HTTP request gets, whatever it asks: an id, its counts, its body read to the end, its problem document."""
+"""What every HTTP request gets, whatever it asks: an id, a deadline, its counts, its whole body, its problem."""
 
 import logging
 import time
@@ -6,8 +6,10 @@ import time
 import orjson
 from flask import Flask, Response, g, request
 
-from serving.errors import ModelServerFault
+from serving.errors import DeadlineExceeded, ModelServerFault
+from serving.gateway import deadlines
 from serving.gateway.metrics import Metrics
+from serving.gateway.parts import Parts
 from serving.gateway.problems import BUG, problem_of
 from serving.gateway.request_ids import request_id
 
@@ -29,14 +31,30 @@ def json_response(document: object, status: int = 200, mimetype: str = "applicat
     return Response(text, status, mimetype=mimetype)
 
 
-def install(app: Flask, metrics: Metrics, models: tuple[str, ...]) -> None:
+def time_left_s() -> float:
+    """Seconds until this request must be answered; reading its body counts.
+
+    Raises:
+        DeadlineExceeded: there are none.
+    """
+    left: float = g.expires - time.perf_counter()
+    if left <= 0:
+        raise DeadlineExceeded("the time for this request ran out")
+    return left
+
+
+def install(app: Flask, parts: Parts) -> None:
     """Wrap every request of this app."""
+    settings, metrics = parts.settings, parts.metrics
 
     @app.before_request
     def begin() -> None:
         g.began = time.perf_counter()
         g.request_id = request_id(request.headers.get("X-Request-Id", ""))
         metrics.in_flight.inc()
+        g.expires = g.began + deadlines.time_allowed_s(
+            request.headers.get(deadlines.HEADER), settings.request_timeout_s
+        )
 
     @app.errorhandler(Exception)
     def explain(error: Exception) -> Response:
@@ -55,7 +73,7 @@ def install(app: Flask, metrics: Metrics, models: tuple[str, ...]) -> None:
         response.headers["X-Request-Id"] = g.request_id
         seconds = time.perf_counter() - g.began
         if request.endpoint not in UNCOUNTED:
-            _count(metrics, models, response.status_code, seconds)
+            _count(metrics, settings.models, response.status_code, seconds)
         access_log.info(
             "%s %s %d %.1f ms %s", request.method, request.path, response.status_code, seconds * 1e3, g.request_id
         )

@@ -320,6 +320,42 @@ def test_a_body_over_the_limit_is_413(client):
     assert (answer.status_code, answer.json["type"]) == (413, "urn:atelier:problem:body-too-large")
 
 
+def test_the_clients_time_reaches_the_model_server(client, server):
+    given = []
+    predict = server.predict
+
+    def note(model, version, inputs, timeout_s, *signature):
+        given.append(timeout_s)
+        return predict(model, version, inputs, timeout_s, *signature)
+
+    body = {"instances": [[3, 4]]}
+    client.post("/v1/models/houses:predict", json=body)
+    server.predict = note
+    client.post("/v1/models/houses:predict", json=body, headers={"X-Request-Timeout": "2.5"})
+    client.post("/v1/models/houses:predict", json=body, headers={"X-Request-Timeout": "3600"})
+
+    assert 1 < given[0] <= 2.5
+    assert 9 < given[1] <= 10
+
+
+def test_time_that_ran_out_before_the_model_server_is_asked_is_504(client):
+    answer = client.post(
+        "/v1/models/houses:predict", json={"instances": [[3, 4]]}, headers={"X-Request-Timeout": "0.000000001"}
+    )
+
+    assert (answer.status_code, answer.json["type"]) == (504, "urn:atelier:problem:deadline-exceeded")
+
+
+@pytest.mark.parametrize("asked", ["0", "-1", "soon", "1e3"])
+def test_a_time_that_is_no_number_of_seconds_is_400(client, asked):
+    answer = client.post(
+        "/v1/models/houses:predict", json={"instances": [[3, 4]]}, headers={"X-Request-Timeout": asked}
+    )
+
+    assert (answer.status_code, answer.json["type"]) == (400, "urn:atelier:problem:malformed-request")
+    assert answer.json["detail"].startswith("X-Request-Timeout: expected seconds above 0")
+
+
 @pytest.mark.parametrize("asked", ["a", "A-b_c.d:1", "x" * 64])
 def test_a_request_id_is_given_back(client, asked):
     answer = client.get("/v1/models/cars", headers={"X-Request-Id": asked})

@@ -1,0 +1,28 @@
+"""How long an HTTP request may take: what the client asks in a header, never more than the settings allow.
+
+gRPC has its own header for this (grpc-timeout), which its library reads.
+"""
+
+import re
+
+from werkzeug.exceptions import BadRequest
+
+HEADER = "X-Request-Timeout"
+# Digits and perhaps a fraction. Not float(), which also takes nan, 1e3 and 1_000.
+SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+
+
+def time_allowed_s(asked: str | None, most_s: float) -> float:
+    """Seconds from the request's arrival to its answer.
+
+    Args:
+        asked: the header's value, None if the client sent none.
+        most_s: what the settings allow.
+    Raises:
+        BadRequest: it is no number of seconds above 0.
+    """
+    if asked is None:
+        return most_s
+    if not SECONDS.fullmatch(asked) or float(asked) == 0:
+        raise BadRequest(f"{HEADER}: expected seconds above 0 in decimal digits, like 2 or 0.25")
+    return min(float(asked), most_s)
