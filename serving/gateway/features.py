@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from serving.contract import FeatureInput
 from serving.errors import Violation
+from serving.gateway.json_numbers import as_float64
 from serving.gateway.violations import Path, kind_of, refuse, violation
 
 
@@ -36,18 +37,28 @@ def _accept(names: list[str], instances: list[Any]) -> NDArray[np.float32] | Non
             values += [instance[name] for name in names] if type(instance) is dict else instance
         except KeyError:
             return None
-    if not set(map(type, values)) <= {int, float}:  # so no booleans, which numpy would take for 0 and 1
-        return None
-    try:
-        table = _as_float32(values)
-    except OverflowError:  # an integer beyond 1e308
-        return None
-    return table.reshape(len(instances), len(names)) if np.isfinite(table).all() else None
+    numbers = as_float64(values)
+    return None if numbers is None else to_float32(numbers.reshape(len(instances), len(names)))
 
 
-def _as_float32(values: list[Any]) -> NDArray[np.float32]:
+def to_float32(numbers: NDArray[np.floating[Any]]) -> NDArray[np.float32] | None:
+    """Numbers as a model takes them, in the shape they have; None where one is not finite then."""
     with np.errstate(over="ignore"):  # beyond float32 becomes infinite, which is then refused
-        return np.array(values, np.float64).astype(np.float32)
+        table = numbers.astype(np.float32)
+    return table if np.isfinite(table).all() else None
+
+
+def explain_number(value: Any, path: Path) -> Iterator[Violation]:
+    """What is wrong with one number, if anything is."""
+    if type(value) not in (int, float):
+        yield violation(path, f"expected a number, got {kind_of(value)}")
+    elif not _is_finite_float32(value):
+        yield violation(path, "expected a finite 32-bit number, got one that is not")
+
+
+def _is_finite_float32(value: float) -> bool:
+    numbers = as_float64([value])
+    return numbers is not None and to_float32(numbers) is not None
 
 
 def _explain(names: list[str], instances: list[Any]) -> Iterator[Violation]:
@@ -63,7 +74,7 @@ def _explain(names: list[str], instances: list[Any]) -> Iterator[Violation]:
             yield violation(path, f"expected {expected}, got an array of {len(instance)}")
         else:
             for position, value in enumerate(instance):
-                yield from _explain_number(value, (*path, position))
+                yield from explain_number(value, (*path, position))
 
 
 def _explain_object(names: list[str], instance: dict[str, Any], path: Path) -> Iterator[Violation]:
@@ -71,21 +82,7 @@ def _explain_object(names: list[str], instance: dict[str, Any], path: Path) -> I
         if name not in instance:
             yield violation((*path, name), "expected a number, but the feature is missing")
         else:
-            yield from _explain_number(instance[name], (*path, name))
+            yield from explain_number(instance[name], (*path, name))
     for key in instance:
         if key not in names:
             yield violation((*path, key), f"unknown feature; expected only {', '.join(names)}")
-
-
-def _explain_number(value: Any, path: Path) -> Iterator[Violation]:
-    if type(value) not in (int, float):
-        yield violation(path, f"expected a number, got {kind_of(value)}")
-    elif not _is_finite_float32(value):
-        yield violation(path, "expected a finite 32-bit number, got one that is not")
-
-
-def _is_finite_float32(value: float) -> bool:
-    try:
-        return bool(np.isfinite(_as_float32([value])).all())
-    except OverflowError:
-        return False

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from serving.contract import ImageInput
 from serving.errors import Violation
 from serving.gateway.image_files import read_files
+from serving.gateway.json_numbers import as_float64
 from serving.gateway.violations import Path, kind_of, refuse, violation
 
 
@@ -27,28 +28,33 @@ def read_images(spec: ImageInput, instances: list[Any]) -> NDArray[np.float32]:
     pixels = _accept(spec, instances)
     if pixels is None:
         raise refuse(_explain(spec, instances))
-    return pixels * np.float32(spec.scale)
+    return pixels
+
+
+def scale_pixels(spec: ImageInput, pixels: NDArray[Any]) -> NDArray[np.float32] | None:
+    """Raw values as the model takes them, in the shape they have; None where one breaks the contract."""
+    if pixels.dtype.kind == "f" and not (pixels == np.rint(pixels)).all():
+        return None
+    if pixels.min() < spec.minimum or pixels.max() > spec.maximum:
+        return None
+    return pixels.astype(np.float32) * np.float32(spec.scale)
+
+
+def explain_pixel(spec: ImageInput, value: Any, path: Path) -> Iterator[Violation]:
+    """What is wrong with one raw value, if anything is."""
+    if got := _wrong_pixel(spec, value):
+        yield violation(path, f"expected an integer from {spec.minimum} to {spec.maximum}, got {got}")
 
 
 def _accept(spec: ImageInput, instances: list[Any]) -> NDArray[np.float32] | None:
-    pixels: list[Any] = []
+    flat: list[Any] = []
     for instance in instances:
-        flat = _flatten(instance, spec.shape)
-        if flat is None:
+        pixels = _flatten(instance, spec.shape)
+        if pixels is None:
             return None
-        pixels += flat
-    types = set(map(type, pixels))
-    if not types <= {int, float}:  # so no booleans, which numpy would take for 0 and 1
-        return None
-    try:
-        values = np.array(pixels, np.float64)
-    except OverflowError:  # an integer beyond 1e308
-        return None
-    if float in types and not (values == np.rint(values)).all():
-        return None
-    if values.min() < spec.minimum or values.max() > spec.maximum:
-        return None
-    return values.astype(np.float32).reshape(-1, *spec.shape)
+        flat += pixels
+    values = as_float64(flat)
+    return None if values is None else scale_pixels(spec, values.reshape(-1, *spec.shape))
 
 
 def _flatten(instance: Any, shape: tuple[int, ...]) -> list[Any] | None:
@@ -82,9 +88,7 @@ def _explain(spec: ImageInput, instances: list[Any]) -> Iterator[Violation]:
 
 def _explain_level(spec: ImageInput, value: Any, shape: tuple[int, ...], path: Path) -> Iterator[Violation]:
     if not shape:
-        if got := _wrong_pixel(spec, value):
-            expected = f"an integer from {spec.minimum} to {spec.maximum}"
-            yield violation(path, f"expected {expected}, got {got}")
+        yield from explain_pixel(spec, value, path)
     elif type(value) is not list:
         yield violation(path, f"expected an array of {shape[0]}, got {kind_of(value)}")
     elif len(value) != shape[0]:

@@ -7,15 +7,23 @@ from serving.contract import ImageInput, ModelContract
 from serving.gateway.features import read_features
 from serving.gateway.images import read_images
 from serving.gateway.model_server import Tensors
-from serving.gateway.violations import invalid, kind_of
+from serving.gateway.raw_tensors import TensorBatch, check_form
+from serving.gateway.tensor_values import read_tensors
+from serving.gateway.violations import Path, invalid, kind_of
 
 
 class PixelBlock(bytes):
     """The pixels of one or more images, one byte each, one image after the other."""
 
 
+# What a batch is once its form is known: raw instances, or all of them as tensors.
+Instances = list[Any] | TensorBatch
+
+
 def split_block(contract: ModelContract, instances: Any) -> Any:
-    """A PixelBlock as a list of images; anything else as it is."""
+    """A PixelBlock as a list of images, a TensorBatch if it has the contract's form; anything else as it is."""
+    if isinstance(instances, TensorBatch):
+        check_form(contract, instances)
     if type(instances) is not PixelBlock:
         return instances
     if not isinstance(contract.input, ImageInput):
@@ -26,25 +34,32 @@ def split_block(contract: ModelContract, instances: Any) -> Any:
     return [instances[start : start + size] for start in range(0, len(instances), size)]
 
 
-def check_batch(instances: Any, max_instances: int) -> list[Any]:
-    """Refuse what is not a list of one to `max_instances` instances."""
+def check_batch(instances: Any, max_instances: int) -> Instances:
+    """Refuse what is not one to `max_instances` instances."""
+    if isinstance(instances, TensorBatch):
+        _check_size(instances.rows, max_instances, ("inputs", 0, "shape"))
+        return instances
     if type(instances) is not list:
         raise invalid(("instances",), f"expected an array of instances, got {kind_of(instances)}")
     if not instances:
         raise invalid(("instances",), "expected at least one instance, got an empty array")
-    if len(instances) > max_instances:
-        raise invalid(
-            ("instances",), f"expected at most {max_instances} instances in one request, got {len(instances)}"
-        )
+    _check_size(len(instances), max_instances, ("instances",))
     return instances
 
 
-def read_instances(contract: ModelContract, instances: list[Any]) -> Tensors:
+def read_instances(contract: ModelContract, instances: Instances) -> Tensors:
     """Input tensor name -> float32 array whose first dimension is the batch.
 
     Raises:
         InvalidInput: with a pointer to each place that breaks the contract.
     """
+    if isinstance(instances, TensorBatch):
+        return read_tensors(contract, instances)
     if isinstance(contract.input, ImageInput):
         return {contract.input.tensor: read_images(contract.input, instances)}
     return read_features(contract.input, instances)
+
+
+def _check_size(size: int, max_instances: int, path: Path) -> None:
+    if size > max_instances:
+        raise invalid(path, f"expected at most {max_instances} instances in one request, got {size}")

@@ -6,12 +6,13 @@ Knows no transport: every door translates to and from this.
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 from serving.contract import ModelContract
 from serving.errors import DeadlineExceeded, ModelNotReady, WrongTask
 from serving.gateway.answers import Answer, check_top_k, to_answers
-from serving.gateway.instances import check_batch, read_instances, split_block
+from serving.gateway.instances import Instances, check_batch, read_instances, split_block
 from serving.gateway.model_server import ModelServer, VersionGone
 from serving.gateway.outputs import Outputs, check_outputs
 
@@ -51,16 +52,23 @@ class Call:
     model: str
     version: Selector
     verb: str  # a key of TASK_OF_VERB
-    instances: Any  # JSON, where an image may also be bytes or an EncodedImage, or all a PixelBlock; not checked yet
+    # JSON, where an image may also be bytes or an EncodedImage; or all a PixelBlock or a TensorBatch; not checked yet
+    instances: Any
     top_k: Any = None  # JSON, not checked yet
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answers, and who gave them."""
+    """What the model gave for a call, and who it was."""
 
     offer: Offer
-    answers: list[Answer]
+    outputs: Outputs
+    top_k: int | None = None
+
+    @cached_property
+    def answers(self) -> list[Answer]:
+        """One an instance, in the words of the domain."""
+        return to_answers(self.offer.contract, self.outputs, self.top_k)
 
 
 class OfferBook(Protocol):
@@ -104,7 +112,7 @@ class Predictor:
         instances = check_batch(split_block(offer.contract, call.instances), self._max_instances)
         top_k = check_top_k(offer.contract, call.top_k)
         outputs = infer(self._server, offer, instances, lambda: self._left(expires))
-        return Prediction(offer, to_answers(offer.contract, outputs, top_k))
+        return Prediction(offer, outputs, top_k)
 
     def _left(self, expires: float) -> float:
         """Seconds left of the call's time."""
@@ -120,8 +128,9 @@ def check_verb(verb: str, contract: ModelContract) -> None:
         raise WrongTask(contract.name, contract.task, verb)
 
 
-def infer(server: ModelServer, offer: Offer, instances: list[Any], time_left_s: Callable[[], float]) -> Outputs:
+def infer(server: ModelServer, offer: Offer, instances: Instances, time_left_s: Callable[[], float]) -> Outputs:
     """Raw instances → every output the contract promises. Clients' calls and goldens go this same way."""
     inputs = read_instances(offer.contract, instances)
     outputs = server.predict(offer.contract.name, offer.version, inputs, time_left_s())
-    return check_outputs(offer.contract, outputs, len(instances))
+    rows = len(next(iter(inputs.values())))
+    return check_outputs(offer.contract, outputs, rows)

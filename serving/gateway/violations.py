@@ -50,6 +50,12 @@ def refuse(violations: Iterator[Violation]) -> InvalidInput:
     return InvalidInput(tuple(islice(violations, MAX_VIOLATIONS)))
 
 
+def refuse_any(violations: Iterator[Violation]) -> None:
+    """Refuse an input that is wrong anywhere; only the first few places are looked for."""
+    if found := tuple(islice(violations, MAX_VIOLATIONS)):
+        raise InvalidInput(found)
+
+
 def _escape(part: str | int) -> str:
     key = str(part)
     shown = key if len(key) <= MAX_KEY_LENGTH else key[:MAX_KEY_LENGTH] + "…"

@@ -1,0 +1,103 @@
+"""The values of raw tensors become the float32 tensors a model takes, as its contract says. Knows no transport."""
+
+from collections.abc import Iterator, Mapping
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.contract import FeatureInput, ImageInput, ModelContract
+from serving.errors import Violation
+from serving.gateway.features import explain_number, to_float32
+from serving.gateway.images import explain_pixel, scale_pixels
+from serving.gateway.json_numbers import as_float64
+from serving.gateway.raw_tensors import DATATYPES, RawTensor, TensorBatch
+from serving.gateway.violations import Path, invalid, refuse, refuse_any, violation
+
+
+def read_tensors(contract: ModelContract, batch: TensorBatch) -> dict[str, NDArray[np.float32]]:
+    """Tensors whose form was checked, as the model takes them.
+
+    Raises:
+        InvalidInput: with a pointer to each element that breaks the contract: its place in row-major order, or its
+            indices where the values came nested.
+    """
+    arrays = {tensor.name: _read(contract, index, tensor) for index, tensor in enumerate(batch.inputs)}
+    if isinstance(contract.input, FeatureInput):
+        refuse_any(_explain_shared(contract.input, batch, arrays))
+    return arrays
+
+
+def _read(contract: ModelContract, index: int, tensor: RawTensor) -> NDArray[np.float32]:
+    path: Path = ("inputs", index, "data")
+    values = _elements(tensor, path)
+    array = _accept(contract, values)
+    if array is None:
+        raise refuse(_explain_elements(contract, tensor, values, path))
+    return array.reshape(tensor.shape)
+
+
+def _elements(tensor: RawTensor, path: Path) -> list[Any] | NDArray[Any]:
+    """As many as the shape says, flat."""
+    count = int(np.prod(tensor.shape, dtype=object))
+    if isinstance(tensor.values, bytes):
+        dtype = DATATYPES[tensor.datatype]
+        if len(tensor.values) != count * dtype.itemsize:
+            raise invalid(path, f"expected {count * dtype.itemsize} bytes, got {len(tensor.values)}")
+        return np.frombuffer(tensor.values, dtype)
+    if not _is_nested(tensor.values):
+        if len(tensor.values) != count:
+            raise invalid(path, f"expected {count} values, got {len(tensor.values)}")
+        return tensor.values
+    flat = _flatten(tensor.values, tensor.shape)
+    if flat is None:
+        raise invalid(path, "expected the values flat, or nested as the shape says, got other arrays")
+    return flat
+
+
+def _is_nested(values: list[Any]) -> bool:
+    return bool(values) and type(values[0]) is list
+
+
+def _flatten(values: list[Any], shape: tuple[int, ...]) -> list[Any] | None:
+    level = [values]
+    for length in shape:
+        if set(map(type, level)) != {list} or set(map(len, level)) != {length}:
+            return None
+        level = list(chain.from_iterable(level))
+    return level
+
+
+def _accept(contract: ModelContract, values: list[Any] | NDArray[Any]) -> NDArray[np.float32] | None:
+    numbers = as_float64(values) if isinstance(values, list) else values
+    if numbers is None:
+        return None
+    return scale_pixels(contract.input, numbers) if isinstance(contract.input, ImageInput) else to_float32(numbers)
+
+
+def _explain_elements(
+    contract: ModelContract, tensor: RawTensor, values: list[Any] | NDArray[Any], path: Path
+) -> Iterator[Violation]:
+    is_nested = isinstance(tensor.values, list) and _is_nested(tensor.values)
+    for index, value in enumerate(values if isinstance(values, list) else values.tolist()):
+        place = tuple(map(int, np.unravel_index(index, tensor.shape))) if is_nested else (index,)
+        if isinstance(contract.input, ImageInput):
+            yield from explain_pixel(contract.input, value, (*path, *place))
+        else:
+            yield from explain_number(value, (*path, *place))
+
+
+def _explain_shared(
+    spec: FeatureInput, batch: TensorBatch, arrays: Mapping[str, NDArray[np.float32]]
+) -> Iterator[Violation]:
+    """An instance has one value a feature, so tensors that share a feature must agree on it."""
+    columns: dict[str, NDArray[np.float32]] = {}
+    features = {tensor.name: tensor.features for tensor in spec.tensors}
+    for index, tensor in enumerate(batch.inputs):
+        for position, feature in enumerate(features[tensor.name]):
+            column = arrays[tensor.name][:, position]
+            if not np.array_equal(columns.setdefault(feature, column), column):
+                yield violation(
+                    ("inputs", index, "data"), f"expected the values of {feature} that another input has, got others"
+                )
