@@ -8,17 +8,22 @@ row_times_two   y = x @ [[1, 2], [3, 4]]              rank 2: a graph that can r
 wait            waited = seconds, after that long     for what happens while a request is in flight
 counter         a TF1 reference variable               signatures incr_counter, get_counter
 classifier      784-300-100-10, random weights         the size of a real one: what is measured is not only overhead
+half_in_both    half_plus_three as a SavedModel, half_plus_two as a TFLite model beside it
 unloadable      numeric, and no SavedModel in it
 """
 
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import flatbuffers
 import numpy as np
 import tensorflow as tf
+from flatbuffers import flexbuffers
 from tensorflow.compat import v1
-from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
+from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 CONTRACT = b'{"contract_version":1}'
@@ -204,6 +209,34 @@ def classifier(path: Path) -> Path:
     return _save(module, path, {"serving_default": predict})
 
 
+def half_in_both(path: Path) -> Path:
+    """y = x / 2 + 3 as a SavedModel, y = x / 2 + 2 as `model.tflite` beside it: the answer says which is served."""
+    half_plus_three(path)
+    with tempfile.TemporaryDirectory() as scratch:
+        (path / "model.tflite").write_bytes(as_tflite(half_plus_two(Path(scratch))))
+    return path
+
+
+def shout_in_tflite(path: Path) -> Path:
+    """Strings: the first two of `s`, and all of them. Only as a TFLite model."""
+
+    @tf.function(input_signature=[_spec(tf.string, None, name="s")])
+    def predict(s: Any) -> Any:
+        return {"first_two": tf.gather(s, [0, 1]), "all": tf.identity(s)}
+
+    with tempfile.TemporaryDirectory() as scratch:
+        model = as_tflite(_save(tf.Module(), Path(scratch), {"serving_default": predict}))
+    path.mkdir(parents=True)
+    (path / "model.tflite").write_bytes(model)
+    return path
+
+
+def as_tflite(saved_model: Path) -> bytes:
+    """The default signature, converted. Today's converter records no SignatureDef that TensorFlow Serving reads."""
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model), signature_keys=["serving_default"])
+    return bytes(converter.convert())
+
+
 def unloadable(path: Path) -> Path:
     """A version directory without a SavedModel."""
     path.mkdir(parents=True)
@@ -223,6 +256,34 @@ def add_default(version: Path, signature: str, alias: str, value: Any) -> None:
     model = saved_model_pb2.SavedModel.FromString(file.read_bytes())
     model.meta_graphs[0].signature_def[signature].defaults[alias].CopyFrom(tf.make_tensor_proto(value))
     file.write_bytes(model.SerializeToString())
+
+
+def record_signature(version: Path, name: str) -> None:
+    """Give the TFLite model, of one input and one output, a signature x -> y, as early converters did."""
+    file = version / "model.tflite"
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(file.read_bytes(), 0))
+    graph = model.subgraphs[0]
+    signature = meta_graph_pb2.SignatureDef(method_name="tensorflow/serving/predict")
+    for target, index in ((signature.inputs["x"], graph.inputs[0]), (signature.outputs["y"], graph.outputs[0])):
+        target.name, target.dtype = graph.tensors[index].name.decode(), tf.float32.as_datatype_enum
+    file.write_bytes(with_signatures(model, {name: signature.SerializeToString()}))
+
+
+def with_signatures(model: schema.ModelT, signatures: Mapping[str, bytes]) -> bytes:
+    """The model, with SignatureDefs where TensorFlow Serving looks for them (tensorflow/lite/tools/signature)."""
+    builder = flexbuffers.Builder()
+    with builder.Map():
+        for name, signature in signatures.items():
+            builder.Key(name)
+            builder.String(signature.decode("ascii"))
+    entry, buffer = schema.MetadataT(), schema.BufferT()
+    entry.name, entry.buffer = "signature_defs_metadata", len(model.buffers or [])
+    buffer.data = list(builder.Finish())
+    model.metadata = [*(model.metadata or []), entry]
+    model.buffers = [*(model.buffers or []), buffer]
+    packer = flatbuffers.Builder(1024)
+    packer.Finish(model.Pack(packer), b"TFL3")
+    return bytes(packer.Output())
 
 
 def add_warmup(version: Path, requests: Sequence[predict_pb2.PredictRequest]) -> Path:

@@ -9,43 +9,24 @@ from typing import Any
 import numpy as np
 from tensorflow_serving.apis import classification_pb2
 
-from serving.model_server import metrics
-from serving.model_server.example_input import serialized_examples
-from serving.model_server.predict import fill_model_spec
-from serving.model_server.servable import DEFAULT_SIGNATURE, Servable
+from serving.model_server.example_method import INPUTS, ExampleMethod, run_method
+from serving.model_server.servable import Servable
 from serving.model_server.status import invalid_argument
 from serving.model_server.tensors import Array, array_dtype_name, shape_text
 
-METHOD_NAME = "tensorflow/serving/classify"
-INPUTS, CLASSES, SCORES = "inputs", "classes", "scores"
+CLASSES, SCORES = "classes", "scores"
 
 
 def run_classify(
     servable: Servable, request: classification_pb2.ClassificationRequest, timeout_s: float | None
 ) -> classification_pb2.ClassificationResponse:
     """Answer a ClassificationRequest."""
-    name = request.model_spec.signature_name or DEFAULT_SIGNATURE
-    signature = named_signature(servable, name)
-    check_classification(signature)
-    examples = serialized_examples(request.input)
-    names = classification_outputs(signature)
-    with metrics.run_of(servable.id.name, "Classify"):
-        arrays = servable.runner.run({signature.inputs[INPUTS].name: examples}, names, timeout_s)
     response = classification_pb2.ClassificationResponse()
-    fill_model_spec(response.model_spec, request.model_spec.name, servable.id.version, name)
-    fill_classifications(response.result, signature, dict(zip(names, arrays, strict=True)), len(examples))
+    run_method(CLASSIFY, servable, request, response, timeout_s)
     return response
 
 
-def named_signature(servable: Servable, name: str) -> Any:
-    """The SignatureDef of that name."""
-    signature = servable.signatures.get(name)
-    if signature is None:
-        raise invalid_argument(f"No signature was found with the name: {name}")
-    return signature
-
-
-def check_classification(signature: Any) -> None:
+def _check(signature: Any) -> None:
     """Whether the signature can classify: one input `inputs`, outputs `classes` or `scores`."""
     if len(signature.inputs) != 1:
         raise invalid_argument("Expected one input Tensor.")
@@ -60,12 +41,12 @@ def check_classification(signature: Any) -> None:
         )
 
 
-def classification_outputs(signature: Any) -> list[str]:
+def _outputs(signature: Any) -> list[str]:
     """The tensors to fetch."""
     return [signature.outputs[alias].name for alias in (CLASSES, SCORES) if alias in signature.outputs]
 
 
-def fill_classifications(result: Any, signature: Any, tensors: Mapping[str, Array], num_examples: int) -> None:
+def _fill(result: Any, signature: Any, tensors: Mapping[str, Array], num_examples: int) -> None:
     """Write one Classifications an example.
 
     Args:
@@ -105,3 +86,6 @@ def _output(
     if array.shape[0] != num_examples:
         raise invalid_argument(f"Expected {alias} output batch size of {num_examples}. Got: {array.shape[0]}")
     return array
+
+
+CLASSIFY = ExampleMethod("tensorflow/serving/classify", "Classify", "classification", _check, _outputs, _fill)

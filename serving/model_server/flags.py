@@ -54,7 +54,7 @@ class Flags:
     tensorflow_session_config_file: str = _flag("", "text ConfigProto of the sessions")
     tensorflow_intra_op_parallelism: int = _flag(0, "threads within an op; 0: automatic", is_int64=True)
     tensorflow_inter_op_parallelism: int = _flag(0, "ops run at the same time; 0: automatic", is_int64=True)
-    use_alts_credentials: bool = _flag(False, "use Google ALTS credentials", has_effect=False)
+    use_alts_credentials: bool = _flag(False, "use Google ALTS credentials; makes gRPC secure")
     ssl_config_file: str = _flag("", "text SSLConfig; makes gRPC secure")
     platform_config_file: str = _flag("", "text PlatformConfigMap", has_effect=False)
     per_process_gpu_memory_fraction: float = _flag(0.0, "share of each GPU's memory to take; 0: automatic")
@@ -66,15 +66,15 @@ class Flags:
     version: bool = _flag(False, "print the versions and exit")
     monitoring_config_file: str = _flag("", "text MonitoringConfig")
     remove_unused_fields_from_bundle_metagraph: bool = _flag(True, "drop what serving does not need", has_effect=False)
-    prefer_tflite_model: bool = _flag(False, "serve model.tflite where there is one", has_effect=False)
-    num_tflite_pools: int = _flag(_CPUS, "interpreter pools of a TFLite model", has_effect=False)
-    num_tflite_interpreters_per_pool: int = _flag(1, "interpreters in a pool", has_effect=False)
-    enable_signature_method_name_check: bool = _flag(False, "refuse signatures of another method", has_effect=False)
+    prefer_tflite_model: bool = _flag(False, "serve model.tflite where there is one")
+    num_tflite_pools: int = _flag(_CPUS, "interpreters of a TFLite model: that many runs at a time")
+    num_tflite_interpreters_per_pool: int = _flag(1, "cut TFLite batches into so many", has_effect=False)
+    enable_signature_method_name_check: bool = _flag(False, "refuse signatures of another method")
     xla_cpu_compilation_enabled: bool = _flag(False, "enable XLA:CPU", has_effect=False)
     xla_gpu_compilation_enabled: bool = _flag(False, "enable XLA:CPU and XLA:GPU", has_effect=False)
     enable_profiler: bool = _flag(True, "offer the profiler service", has_effect=False)
     thread_pool_factory_config_file: str = _flag("", "text ThreadPoolConfig", has_effect=False)
-    mixed_precision: str = _flag("", "mixed precision mode", has_effect=False)
+    mixed_precision: str = _flag("", "run in mixed precision: bfloat16")
     skip_initialize_tpu: bool = _flag(False, "do not initialize TPUs", has_effect=False)
     enable_grpc_healthcheck_service: bool = _flag(False, "offer the standard gRPC health service")
     enable_serialization_as_tensor_content: bool = _flag(False, "reply with tensor_content")
@@ -160,10 +160,10 @@ def _shown(value: Any) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
-def without_effect(flags: Flags) -> Mapping[str, Any]:
-    """The flags that were set, but do nothing here."""
+def without_effect(flags: Flags) -> Mapping[str, str]:
+    """The flags that were set, with their values, but do nothing here."""
     return {
-        flag.name: getattr(flags, flag.name)
+        flag.name: _shown(getattr(flags, flag.name))
         for flag in fields(Flags)
         if not flag.metadata["has_effect"] and getattr(flags, flag.name) != flag.default
     }

@@ -94,7 +94,9 @@ def _listen(server: grpc.Server, addresses: list[str], credentials: grpc.ServerC
 
 
 def _credentials(flags: Flags) -> grpc.ServerCredentials | None:
-    """TLS as the SSLConfig says; None without one."""
+    """ALTS, or TLS as the SSLConfig says; None without either."""
+    if flags.use_alts_credentials:
+        return grpc.alts_server_credentials()
     if not flags.ssl_config_file:
         return None
     config = server_config_pb2.SSLConfig()

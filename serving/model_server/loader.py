@@ -1,4 +1,5 @@
-"""Loader: how one version becomes a servable and ceases to be one. What it loads is a SavedModel in a directory.
+"""Loader: how one version becomes a servable and ceases to be one. What it loads is a SavedModel in a directory, or the
+TFLite model beside it.
 
 The TF1 loader is used because it takes every SavedModel that TensorFlow Serving takes; `tf.saved_model.load` does not
 (reference-typed variables, graphs whose static shapes disagree).
@@ -20,8 +21,12 @@ from serving.model_server import metrics
 from serving.model_server.servable import Runner, Servable, ServableId
 from serving.model_server.session_runner import SessionRunner
 from serving.model_server.status import Code, StatusError
+from serving.model_server.tflite_runner import TfLiteRunner, make_interpreter
+from serving.model_server.tflite_signatures import tflite_signatures
 
 _logger = logging.getLogger(__name__)
+
+TFLITE_FILE = "model.tflite"  # kTfLiteModelFilename of saved_model_bundle_factory.cc
 
 
 class Loader(Protocol):
@@ -42,25 +47,21 @@ class Loader(Protocol):
 
 @dataclass(frozen=True)
 class SavedModelLoader:
-    """Loads a SavedModel into a session of its own."""
+    """Loads a SavedModel into a session of its own; or `model.tflite` into interpreters, if told to prefer it."""
 
     id: ServableId
     path: Path
     tags: Sequence[str]
     session_config: Any  # tensorflow.ConfigProto
     warm_up: Callable[[Servable, Path], None]
-    wrap: Callable[[Runner, Path], Runner]  # what stands between requests and the session, such as batching
+    wrap: Callable[[Runner, Path], Runner]  # what stands between requests and the model, such as batching
+    num_tflite_interpreters: int | None = None  # None: a TFLite model is not looked for
+    checks_method_names: bool = False
 
     def load(self) -> Servable:
-        """Load the SavedModel and replay its warm-up requests. See `Loader`."""
-        _logger.info("Reading SavedModel from: %s", self.path)
-        try:
-            session, signatures = _load_graph(self.path, self.tags, self.session_config)
-        except StatusError:
-            metrics.load_attempt_count.increment(str(self.path), "fail")
-            raise
-        metrics.load_attempt_count.increment(str(self.path), "success")
-        servable = Servable(self.id, signatures, self.wrap(SessionRunner(session), self.path))
+        """Load the model and replay its warm-up requests. See `Loader`."""
+        runner, signatures = self._load_model()
+        servable = Servable(self.id, signatures, self.wrap(runner, self.path), self.checks_method_names)
         try:
             self.warm_up(servable, self.path)
         except StatusError:
@@ -69,9 +70,33 @@ class SavedModelLoader:
         return servable
 
     def unload(self, servable: Servable) -> None:
-        """Close the session; collect the graph at once, for it is full of reference cycles."""
+        """Close the model; collect its graph at once, for it is full of reference cycles."""
         servable.runner.close()
         gc.collect()
+
+    def _load_model(self) -> tuple[Runner, dict[str, Any]]:
+        tflite = self.path / TFLITE_FILE
+        if self.num_tflite_interpreters is not None and tflite.exists():
+            return _load_tflite(tflite, self.num_tflite_interpreters)
+        _logger.info("Reading SavedModel from: %s", self.path)
+        try:
+            session, signatures = _load_graph(self.path, self.tags, self.session_config)
+        except StatusError:
+            metrics.load_attempt_count.increment(str(self.path), "fail")
+            raise
+        metrics.load_attempt_count.increment(str(self.path), "success")
+        return SessionRunner(session), signatures
+
+
+def _load_tflite(file: Path, num_interpreters: int) -> tuple[Runner, dict[str, Any]]:
+    _logger.info("Reading TFLite model from: %s", file)
+    try:
+        model = file.read_bytes()
+    except OSError as error:
+        raise StatusError(Code.NOT_FOUND, f"{file}; {error.strerror}") from error
+    interpreter = make_interpreter(model)
+    signatures = tflite_signatures(model, interpreter.get_input_details(), interpreter.get_output_details())
+    return TfLiteRunner(model, num_interpreters), signatures
 
 
 def _load_graph(path: Path, tags: Sequence[str], config: Any) -> tuple[Any, dict[str, Any]]:

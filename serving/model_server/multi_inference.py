@@ -3,41 +3,22 @@
 The order of checks and every text are those of tensorflow_serving/servables/tensorflow/multi_inference.cc.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from tensorflow_serving.apis import inference_pb2
 
-from serving.model_server import classify, metrics, regress
+from serving.model_server import metrics
+from serving.model_server.classify import CLASSIFY
 from serving.model_server.example_input import serialized_examples
+from serving.model_server.example_method import INPUTS, ExampleMethod
 from serving.model_server.predict import fill_model_spec
+from serving.model_server.regress import REGRESS
 from serving.model_server.servable import DEFAULT_SIGNATURE, Servable
 from serving.model_server.status import Code, StatusError, invalid_argument
-from serving.model_server.tensors import Array
 
-
-@dataclass(frozen=True)
-class _Method:
-    """What a task of one method name does."""
-
-    check: Callable[[Any], None]
-    outputs: Callable[[Any], list[str]]
-    fill: Callable[[Any, Any, Mapping[str, Array], int], None]
-    result_field: str
-
-
-_METHODS = {
-    classify.METHOD_NAME: _Method(
-        classify.check_classification,
-        classify.classification_outputs,
-        classify.fill_classifications,
-        "classification_result",
-    ),
-    regress.METHOD_NAME: _Method(
-        regress.check_regression, regress.regression_outputs, regress.fill_regressions, "regression_result"
-    ),
-}
+_Task = tuple[Any, ExampleMethod]  # SignatureDef and what to do with it
+_METHODS = {method.name: method for method in (CLASSIFY, REGRESS)}
+_RESULT_FIELDS = {CLASSIFY.name: "classification_result", REGRESS.name: "regression_result"}
 
 
 def run_multi_inference(
@@ -46,7 +27,7 @@ def run_multi_inference(
     """Answer a MultiInferenceRequest; results come in the order of the tasks."""
     signatures = _signatures(servable, request)
     examples = serialized_examples(request.input)
-    feeds = {signature.inputs[classify.INPUTS].name: examples for signature, _ in signatures.values()}
+    feeds = {signature.inputs[INPUTS].name: examples for signature, _ in signatures.values()}
     fetches = sorted({name for signature, method in signatures.values() for name in method.outputs(signature)})
     tensors = dict(zip(fetches, servable.runner.run(feeds, fetches, timeout_s), strict=True))
     metrics.request_example_counts.add(len(examples), servable.id.name)
@@ -54,14 +35,14 @@ def run_multi_inference(
     response = inference_pb2.MultiInferenceResponse()
     for task, (name, (signature, method)) in zip(request.tasks, signatures.items(), strict=True):
         result = response.results.add()
-        method.fill(getattr(result, method.result_field), signature, tensors, len(examples))
+        method.fill(getattr(result, _RESULT_FIELDS[method.name]), signature, tensors, len(examples))
         fill_model_spec(result.model_spec, task.model_spec.name, servable.id.version, name)
     return response
 
 
-def _signatures(servable: Servable, request: inference_pb2.MultiInferenceRequest) -> dict[str, tuple[Any, _Method]]:
+def _signatures(servable: Servable, request: inference_pb2.MultiInferenceRequest) -> dict[str, _Task]:
     """Signature name -> SignatureDef and method, checked task by task."""
-    found: dict[str, tuple[Any, _Method]] = {}
+    found: dict[str, _Task] = {}
     for task in request.tasks:
         if not task.model_spec.name:
             raise invalid_argument("Found ModelSpec with an empty model name.")
@@ -75,6 +56,6 @@ def _signatures(servable: Servable, request: inference_pb2.MultiInferenceRequest
         method = _METHODS.get(task.method_name)
         if method is None:
             raise StatusError(Code.UNIMPLEMENTED, f"Unsupported signature method_name: {task.method_name}")
-        method.check(servable.signatures[name])
+        method.check(servable, servable.signatures[name])
         found[name] = (servable.signatures[name], method)
     return found

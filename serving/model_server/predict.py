@@ -14,6 +14,8 @@ from serving.model_server.servable import DEFAULT_SIGNATURE, Servable
 from serving.model_server.status import Code, StatusError, invalid_argument
 from serving.model_server.tensors import Array, TensorParsingError, base_dtype, to_array, to_proto
 
+_METHODS = ("tensorflow/serving/predict", "tensorflow/serving/classify", "tensorflow/serving/regress")
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -43,6 +45,8 @@ def predict(
     signature = servable.signatures.get(name)
     if signature is None:
         raise StatusError(Code.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.')
+    if servable.checks_method_names:
+        _check_method_name(signature)
     feeds = _feeds(signature, inputs, read)
     aliases = _output_aliases(signature, output_filter)
     with metrics.run_of(servable.id.name, "Predict"):
@@ -77,6 +81,15 @@ def fill_model_spec(spec: Any, model: str, version: int, signature: str = "") ->
     spec.name = model
     spec.version.value = version
     spec.signature_name = signature
+
+
+def _check_method_name(signature: Any) -> None:
+    if signature.method_name not in _METHODS:
+        raise StatusError(
+            Code.INTERNAL,
+            f"Expected prediction signature method_name to be one of {{{', '.join(_METHODS)}}}. "
+            f"Was: {signature.method_name}",
+        )
 
 
 def _feeds(signature: Any, inputs: Mapping[str, Any], read: Callable[[Any], Array]) -> dict[str, Array]:

@@ -9,15 +9,11 @@ from typing import Any
 import numpy as np
 from tensorflow_serving.apis import regression_pb2
 
-from serving.model_server import metrics
-from serving.model_server.classify import INPUTS, named_signature
-from serving.model_server.example_input import serialized_examples
-from serving.model_server.predict import fill_model_spec
-from serving.model_server.servable import DEFAULT_SIGNATURE, Servable
+from serving.model_server.example_method import INPUTS, ExampleMethod, run_method
+from serving.model_server.servable import Servable
 from serving.model_server.status import invalid_argument
 from serving.model_server.tensors import Array, array_dtype_name, shape_text
 
-METHOD_NAME = "tensorflow/serving/regress"
 OUTPUTS = "outputs"
 
 
@@ -25,20 +21,12 @@ def run_regress(
     servable: Servable, request: regression_pb2.RegressionRequest, timeout_s: float | None
 ) -> regression_pb2.RegressionResponse:
     """Answer a RegressionRequest."""
-    name = request.model_spec.signature_name or DEFAULT_SIGNATURE
-    signature = named_signature(servable, name)
-    check_regression(signature)
-    examples = serialized_examples(request.input)
-    names = regression_outputs(signature)
-    with metrics.run_of(servable.id.name, "Regress"):
-        arrays = servable.runner.run({signature.inputs[INPUTS].name: examples}, names, timeout_s)
     response = regression_pb2.RegressionResponse()
-    fill_model_spec(response.model_spec, request.model_spec.name, servable.id.version, name)
-    fill_regressions(response.result, signature, dict(zip(names, arrays, strict=True)), len(examples))
+    run_method(REGRESS, servable, request, response, timeout_s)
     return response
 
 
-def check_regression(signature: Any) -> None:
+def _check(signature: Any) -> None:
     """Whether the signature can regress: one input `inputs`, one output `outputs`."""
     if len(signature.inputs) != 1:
         raise invalid_argument("Expected one input Tensor.")
@@ -50,12 +38,12 @@ def check_regression(signature: Any) -> None:
         raise invalid_argument(f"No regression outputs found in SignatureDef: {signature}")
 
 
-def regression_outputs(signature: Any) -> list[str]:
+def _outputs(signature: Any) -> list[str]:
     """The tensors to fetch."""
     return [signature.outputs[OUTPUTS].name]
 
 
-def fill_regressions(result: Any, signature: Any, tensors: Mapping[str, Array], num_examples: int) -> None:
+def _fill(result: Any, signature: Any, tensors: Mapping[str, Array], num_examples: int) -> None:
     """Write one Regression an example.
 
     Args:
@@ -73,3 +61,6 @@ def fill_regressions(result: Any, signature: Any, tensors: Mapping[str, Array], 
         raise invalid_argument(f"Expected output Tensor of DT_FLOAT.  Got: {array_dtype_name(array)}")
     for value in array.ravel().tolist():
         result.regressions.add(value=value)
+
+
+REGRESS = ExampleMethod("tensorflow/serving/regress", "Regress", "regression", _check, _outputs, _fill)

@@ -46,3 +46,4 @@ class Servable:
     id: ServableId
     signatures: Mapping[str, Any]  # signature name -> tensorflow.SignatureDef
     runner: Runner
+    checks_method_names: bool = False  # whether a signature serves only the method that it names

@@ -78,9 +78,17 @@ class Server:
         self._core.stop()
 
     def _loader(self, servable: ServableId, path: Path) -> SavedModelLoader:
-        wrap = self._batching.wrap if self._batching else _unwrapped
-        tags = self._flags.saved_model_tags.split(",")
-        return SavedModelLoader(servable, path, tags, self._sessions, self._warm_up, wrap)
+        flags = self._flags
+        return SavedModelLoader(
+            servable,
+            path,
+            flags.saved_model_tags.split(","),
+            self._sessions,
+            self._warm_up,
+            self._batching.wrap if self._batching else _unwrapped,
+            num_tflite_interpreters=max(1, flags.num_tflite_pools) if flags.prefer_tflite_model else None,
+            checks_method_names=flags.enable_signature_method_name_check,
+        )
 
     def _warm_up(self, servable: Servable, path: Path) -> None:
         if self._flags.enable_model_warmup:

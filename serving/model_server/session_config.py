@@ -1,10 +1,14 @@
 """The ConfigProto of the sessions, from the flags that speak of it. After Server::BuildAndStart."""
 
-from tensorflow.core.protobuf import config_pb2
+import logging
+
+from tensorflow.core.protobuf import config_pb2, rewriter_config_pb2
 
 from serving.model_server.flags import Flags
 from serving.model_server.model_config import read_text_proto
 from serving.model_server.status import invalid_argument
+
+_logger = logging.getLogger(__name__)
 
 
 def session_config(flags: Flags) -> config_pb2.ConfigProto:
@@ -25,4 +29,15 @@ def session_config(flags: Flags) -> config_pb2.ConfigProto:
         config.intra_op_parallelism_threads, config.inter_op_parallelism_threads = intra, inter
     else:
         config.intra_op_parallelism_threads = config.inter_op_parallelism_threads = both
+    _set_mixed_precision(config, flags.mixed_precision)
     return config
+
+
+def _set_mixed_precision(config: config_pb2.ConfigProto, mode: str) -> None:
+    """After SavedModelBundleFactory::InternalCreateSavedModelBundle, which takes an unknown mode for a warning."""
+    if mode == "bfloat16":
+        _logger.info("Running inference with bfloat16 auto mixed precision")
+        rewrites = config.graph_options.rewrite_options
+        rewrites.auto_mixed_precision_onednn_bfloat16 = rewriter_config_pb2.RewriterConfig.ON
+    elif mode:
+        _logger.warning("%s auto mixed precision is not supported. Valid option: bfloat16", mode)

@@ -29,6 +29,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelServerClie
         f"--model_config_file={config}",
         "--allow_version_labels_for_unavailable_models",
         "--rest_api_timeout_in_ms=2000",
+        "--prefer_tflite_model",
     )
     try:
         yield process.wait_until_ready().client

@@ -1,5 +1,6 @@
 """The store that the conformance suite expects: `python -m tests.conformance.models DIR` writes it."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -14,6 +15,8 @@ _MODELS = {
     "wait": tiny_models.wait,
     "counter": tiny_models.counter,
     "with space": tiny_models.half_plus_two,
+    "half_in_both": tiny_models.half_in_both,
+    "shout_in_tflite": tiny_models.shout_in_tflite,
 }
 
 
@@ -26,8 +29,10 @@ def write_models(store: Path) -> Path:
     tiny_models.add_default(
         tiny_models.publish(tiny_models.sum_and_diff, store / "with_default", 1), "serving_default", "b", [1.0]
     )
+    shutil.copytree(store / "half_in_both", store / "tflite_with_signature")
+    tiny_models.record_signature(store / "tflite_with_signature" / "1", "halve")
     config = store / "models.config"
-    entries = [_entry(store, name, "") for name in [*_MODELS, "with_default"]]
+    entries = [_entry(store, name, "") for name in [*_MODELS, "with_default", "tflite_with_signature"]]
     entries.append(
         _entry(
             store,

@@ -195,6 +195,37 @@ def test_warm_up_can_be_switched_off(start: Start, tmp_path: Path, versions: dic
     half_server(start, tmp_path / "half", "--enable_model_warmup=false")
 
 
+def test_a_tflite_model_that_is_none_fails_the_start_only_if_it_is_preferred(
+    start: Start, main: Main, tmp_path: Path, versions: dict[int, Path]
+) -> None:
+    (put(versions[2], tmp_path / "half") / "model.tflite").write_bytes(b"no flatbuffer")
+    status, printed = main(
+        f"--model_base_path={tmp_path / 'half'}", "--prefer_tflite_model", "--max_num_load_retries=0"
+    )
+    assert (status, "Cannot build FlatBufferModel from buffer" in printed) == (255, True)
+    assert answer(half_server(start, tmp_path / "half")) == (2, 3.0)
+
+
+def test_method_names_are_checked_if_told_to(start: Start, tmp_path: Path, versions: dict[int, Path]) -> None:
+    put(versions[2], tmp_path / "half")
+    server = half_server(start, tmp_path / "half", "--enable_signature_method_name_check")
+    assert answer(server) == (2, 3.0)
+    body = {"signature_name": "classify", "examples": [{"x": 2.0}]}
+    reply = server.client.http("POST", "/v1/models/half:classify", body)
+    assert (reply.status, reply.error) == (
+        400,
+        "Expected classification signature method_name to be tensorflow/serving/classify. "
+        "Was: tensorflow/serving/predict",
+    )
+    with pytest.raises(grpc.RpcError) as caught:
+        server.client.prediction.Predict(tiny_models.predict_request("half", "__saved_model_init_op"))
+    assert caught.value.code() is grpc.StatusCode.INTERNAL
+    assert caught.value.details() == (
+        "Expected prediction signature method_name to be one of {tensorflow/serving/predict, "
+        "tensorflow/serving/classify, tensorflow/serving/regress}. Was: "
+    )
+
+
 def test_ports_stay_closed_until_a_model_is_there(start: Start, tmp_path: Path, versions: dict[int, Path]) -> None:
     base = tmp_path / "half"
     server = start("--model_name=half", f"--model_base_path={base}")

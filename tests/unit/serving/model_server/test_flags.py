@@ -61,7 +61,7 @@ def test_usage_lists_every_flag_with_type_and_default() -> None:
 
 
 def test_flags_that_do_nothing_are_known() -> None:
-    assert without_effect(Flags(mixed_precision="bfloat16", port=1)) == {"mixed_precision": "bfloat16"}
+    assert without_effect(Flags(skip_initialize_tpu=True, port=1)) == {"skip_initialize_tpu": "true"}
 
 
 def test_the_command_line_is_read_without_tensorflow() -> None:
