@@ -1,4 +1,4 @@
-"""The body of a prediction request: JSON with `instances` and perhaps `top_k`, or images. Knows HTTP, but no model."""
+"""The body of a prediction request: JSON with `instances` and perhaps `top_k`, images, or CSV. Knows HTTP, no model."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -7,15 +7,17 @@ import orjson
 from flask import Request
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
+from serving.gateway.compression import decoded
+from serving.gateway.csv_rows import read_csv
 from serving.gateway.encoded_images import EncodedImage
-from serving.gateway.forms import read_form
+from serving.gateway.forms import read_form, whole_number
 from serving.gateway.instances import PixelBlock
 from serving.gateway.violations import invalid, kind_of
 
 MEMBERS = ("instances", "top_k")
 WHAT_TO_SEND = (
     'send Content-Type: application/json and a body like {"instances": [...]}, or images as image/png, image/jpeg, '
-    "multipart/form-data or application/octet-stream"
+    "multipart/form-data or application/octet-stream, or features as text/csv"
 )
 
 
@@ -26,15 +28,24 @@ def read_body(request: Request, max_bytes: int) -> Mapping[str, Any]:
         BadRequest, UnsupportedMediaType, RequestEntityTooLarge: it cannot be read.
         InvalidInput: it can be read, but is not that.
     """
-    body = _read(request, max_bytes)
+    body = read_bytes(request, max_bytes)
     if not body:
         raise BadRequest(f"the body is empty; {WHAT_TO_SEND}")
     _check_type(request)
-    return READERS[request.mimetype](body, request.mimetype_params)
+    return {**READERS[request.mimetype](body, request.mimetype_params), **_from_query(request)}
+
+
+def read_bytes(request: Request, max_bytes: int) -> bytes:
+    """The whole body, inflated where it came as gzip; neither form of it may have more bytes.
+
+    Raises:
+        BadRequest, UnsupportedMediaType, RequestEntityTooLarge: it cannot be read.
+    """
+    return decoded(request, _read(request, max_bytes), max_bytes)
 
 
 def _read(request: Request, max_bytes: int) -> bytes:
-    """The whole body. Not `request.get_data`, which cuts a chunked body off at its limit and says nothing."""
+    """As it came. Not `request.get_data`, which cuts a chunked body off at its limit and says nothing."""
     too_large = RequestEntityTooLarge(f"a body may have at most {max_bytes} bytes")
     if (request.content_length or 0) > max_bytes:
         raise too_large
@@ -48,8 +59,15 @@ def _check_type(request: Request) -> None:
     if request.mimetype not in READERS:
         got = "no Content-Type" if not request.mimetype else "another Content-Type"
         raise UnsupportedMediaType(f"got {got}; {WHAT_TO_SEND}")
-    if request.headers.get("Content-Encoding", "identity") != "identity":
-        raise UnsupportedMediaType("got a Content-Encoding; send the body as it is")
+
+
+def _from_query(request: Request) -> dict[str, Any]:
+    """`top_k`, for the bodies that have no place for it."""
+    if "top_k" not in request.args:
+        return {}
+    if request.mimetype in WITH_MEMBERS:
+        raise BadRequest("top_k belongs into a body of this type, not into the query")
+    return {"top_k": whole_number(request.args["top_k"])}
 
 
 def _parse(body: bytes, _parameters: Mapping[str, str]) -> Mapping[str, Any]:
@@ -85,4 +103,6 @@ READERS: Mapping[str, Callable[[bytes, Mapping[str, str]], Mapping[str, Any]]] =
     "image/jpeg": _one_image,
     "multipart/form-data": read_form,
     "application/octet-stream": _pixels,
+    "text/csv": read_csv,
 }
+WITH_MEMBERS = frozenset({"application/json", "multipart/form-data"})

@@ -18,6 +18,10 @@ FORMATS = ("PNG", "JPEG")
 # 4096 x 4096, over all images of a request: more than most cameras give. Converting one such image takes up to 320 MB,
 # measured on one with transparency.
 MAX_PIXELS = 4096 * 4096
+# A progressive JPEG has about ten scans. Each is a pass over all pixels and may be a few bytes long: a thousand more, 33 kB
+# of them, took half a minute to decode.
+MAX_SCANS = 32
+START_OF_SCAN = b"\xff\xda"  # in no pixel data: there, 0xff is followed by 0 (ITU-T T.81, B.1.1.5)
 # Pillow only warns at its own limit; ours is smaller, and looked at before anything is decoded.
 Image.MAX_IMAGE_PIXELS = None
 
@@ -37,7 +41,7 @@ def open_image(file: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """The image, of which only the header is read.
 
     Raises:
-        UnreadableImage: it is neither PNG nor JPEG, broken, or has more pixels.
+        UnreadableImage: it is neither PNG nor JPEG, broken, or has too many pixels or scans.
     """
     try:
         image = Image.open(io.BytesIO(file), formats=FORMATS)
@@ -45,6 +49,8 @@ def open_image(file: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
         raise UnreadableImage("expected a PNG or JPEG image, got bytes that are neither") from error
     if image.width * image.height > max_pixels:
         raise UnreadableImage(f"expected at most {MAX_PIXELS} pixels in the images of one request, got more")
+    if image.format == "JPEG" and file.count(START_OF_SCAN) > MAX_SCANS:
+        raise UnreadableImage(f"expected a JPEG of at most {MAX_SCANS} scans, got more")
     return image
 
 

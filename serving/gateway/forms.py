@@ -20,7 +20,7 @@ def read_form(body: bytes, parameters: Mapping[str, str]) -> Mapping[str, Any]:
     if unknown := [name for name, _ in fields if name != "top_k"]:
         raise invalid((unknown[0],), "unknown field; expected files, and perhaps top_k")
     instances = [EncodedImage(file.stream.read()) for _, file in files]
-    return {"instances": instances, **{name: _number(text) for name, text in fields}}
+    return {"instances": instances, **{name: whole_number(text) for name, text in fields}}
 
 
 def _parse(body: bytes, boundary: str) -> tuple[list[tuple[str, str]], list[tuple[str, Any]]]:
@@ -40,5 +40,6 @@ def _in_memory(**_: object) -> io.BytesIO:
     return io.BytesIO()
 
 
-def _number(text: str) -> int | str:
+def whole_number(text: str) -> int | str:
+    """The number that a text says, or the text where it says none."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else text

@@ -8,6 +8,7 @@ from flask import Flask, Response, g, request
 
 from serving.errors import DeadlineExceeded, ModelServerFault
 from serving.gateway import deadlines
+from serving.gateway.compression import compress
 from serving.gateway.metrics import Metrics
 from serving.gateway.parts import Parts
 from serving.gateway.problems import BUG, problem_of
@@ -71,6 +72,7 @@ def install(app: Flask, parts: Parts) -> None:
     def end(response: Response) -> Response:
         _drop_rest_of_body()
         response.headers["X-Request-Id"] = g.request_id
+        compress(request, response)
         seconds = time.perf_counter() - g.began
         if request.endpoint not in UNCOUNTED:
             _count(metrics, settings.models, response.status_code, seconds)

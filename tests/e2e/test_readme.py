@@ -11,10 +11,9 @@ import pytest
 from tests.e2e.local_stack import LocalStack
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = re.findall(r"```sh\n(curl [^`]*)```\n\n```json\n([^`]*)```", (ROOT / "README.md").read_text())
-
-
-PICTURES = re.findall(r"^(curl .*ankle-boot\.png.*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+README = (ROOT / "README.md").read_text()
+EXAMPLES = re.findall(r"```sh\n(curl [^`]*)```\n\n```json\n([^`]*)```", README)
+PICTURES = re.findall(r"^(curl .*ankle-boot\.png.*)$", README, re.MULTILINE)
 
 
 @pytest.mark.parametrize(("command", "shown"), EXAMPLES)
@@ -26,6 +25,13 @@ def test_the_readmes_pictures_are_ankle_boots(stack: LocalStack) -> None:
     assert len(PICTURES) == 2
     for command in PICTURES:
         assert {prediction["class_name"] for prediction in run(stack, command)["predictions"]} == {"Ankle boot"}
+
+
+def test_the_readmes_csv_is_answered(stack: LocalStack) -> None:
+    [command] = re.findall(r"^(printf .*?text/csv.*?)$\n```", README, re.MULTILINE | re.DOTALL)
+
+    [prediction] = run(stack, command)["predictions"]
+    assert prediction["unit"] == "100k USD"
 
 
 def test_the_readme_has_examples() -> None:

@@ -119,6 +119,11 @@ CASES: dict[str, tuple[str, str | None, bytes, int, str | None, str]] = {
     "a PNG of 30,000 x 30,000": (
         CLASSIFY, "image/png", empty_png(30_000, 30_000), 422, "/instances/0", "at most 16777216 pixels",
     ),
+    "a CSV cell that is no number": (
+        REGRESS, "text/csv", b"age,rooms\n1,2\n1,three", 422, "/instances/1/rooms", "expected a number, got a string",
+    ),
+    "a CSV without a feature": (REGRESS, "text/csv", b"age\n1", 422, "/instances/0/rooms", "the feature is missing"),
+    "a CSV of nothing": (REGRESS, "text/csv", b"\n", 400, None, "no line with the names of the features"),
     "783 raw pixels": (CLASSIFY, "application/octet-stream", bytes(783), 422, "", "expected 784 bytes an image"),
     "a form without a boundary": (CLASSIFY, "multipart/form-data", b"x", 400, None, "the form has no boundary"),
     "10 MB too much": (CLASSIFY, JSON, b"[" + b"0," * 7_000_000, 413, None, "at most 4194304 bytes"),

@@ -1,5 +1,7 @@
+import gzip
 import io
 import json
+import tracemalloc
 
 import pytest
 from flask import Request
@@ -13,9 +15,21 @@ from serving.gateway.encoded_images import EncodedImage
 from serving.gateway.instances import PixelBlock
 
 
-def read(body: bytes, content_type: str | None = "application/json", **headers: str) -> dict[str, object]:
-    environ = EnvironBuilder(method="POST", data=body, content_type=content_type, headers=headers).get_environ()
-    return read_body(Request(environ), max_bytes=12_000)
+def read(
+    body: bytes, content_type: str | None = "application/json", query: str = "", **headers: str
+) -> dict[str, object]:
+    builder = EnvironBuilder(method="POST", data=body, content_type=content_type, headers=headers, query_string=query)
+    return read_body(Request(builder.get_environ()), max_bytes=12_000)
+
+
+def form(*parts: tuple[str, bytes]) -> bytes:
+    """A form of (disposition, content)."""
+    texts = (b"--X\r\nContent-Disposition: form-data; %s\r\n\r\n%s\r\n" % (d.encode(), c) for d, c in parts)
+    return b"".join(texts) + b"--X--\r\n"
+
+
+FORM = "multipart/form-data; boundary=X"
+ONE, TWO = ('name="b"; filename="1.png"', b"one"), ('name="a"; filename="2.png"', b"two")
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8", "Application/JSON"])
@@ -61,9 +75,53 @@ def test_another_type_is_refused_and_told_what_to_send(content_type, words):
     assert words in str(caught.value.description)
 
 
-def test_a_compressed_body_is_refused():
-    with pytest.raises(UnsupportedMediaType, match="send the body as it is"):
-        read(b'{"instances": [1]}', **{"Content-Encoding": "gzip"})
+@pytest.mark.parametrize("coding", ["gzip", "x-gzip", "GZIP"])
+def test_a_gzipped_body_is_inflated(coding):
+    assert read(gzip.compress(b'{"instances": [1]}'), **{"Content-Encoding": coding}) == {"instances": [1]}
+
+
+@pytest.mark.parametrize("body", [b'{"instances": [1]}', gzip.compress(b"[1]")[:-4], gzip.compress(b"[1]") * 2])
+def test_a_body_that_is_no_whole_gzip_is_refused(body):
+    with pytest.raises(BadRequest, match="gzip"):
+        read(body, **{"Content-Encoding": "gzip"})
+
+
+@pytest.mark.parametrize("coding", ["br", "gzip, gzip", "deflate"])
+def test_another_coding_is_refused(coding):
+    with pytest.raises(UnsupportedMediaType, match="another Content-Encoding than gzip"):
+        read(b'{"instances": [1]}', **{"Content-Encoding": coding})
+
+
+def test_a_zip_bomb_is_too_large_and_never_in_memory():
+    bomb = gzip.compress(bytes(50_000_000), mtime=0)[:12_000]  # what is cut off is never reached
+
+    tracemalloc.start()
+    with pytest.raises(RequestEntityTooLarge, match="at most 12000 bytes once it is inflated"):
+        read(bomb, **{"Content-Encoding": "gzip"})
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1_000_000
+
+
+def test_an_inflated_body_may_be_as_large_as_the_limit():
+    body = b'{"instances": [1]}'
+    assert read(gzip.compress(body.ljust(12_000)), **{"Content-Encoding": "gzip"})
+
+    with pytest.raises(RequestEntityTooLarge):
+        read(gzip.compress(body.ljust(12_001)), **{"Content-Encoding": "gzip"})
+
+
+@pytest.mark.parametrize("content_type", ["image/png", "image/jpeg", "application/octet-stream", "text/csv"])
+def test_a_body_without_a_place_for_it_has_top_k_in_the_query(content_type):
+    assert read(b"1234", content_type, "top_k=3")["top_k"] == 3
+    assert read(b"1234", content_type, "top_k=three")["top_k"] == "three"
+
+
+@pytest.mark.parametrize("content_type", ["application/json", FORM])
+def test_a_body_with_a_place_for_it_may_not_have_top_k_in_the_query(content_type):
+    body = b'{"instances": [1], "top_k": 2}' if content_type != FORM else form(ONE)
+    with pytest.raises(BadRequest, match="top_k belongs into a body of this type"):
+        read(body, content_type, "top_k=3")
 
 
 def test_a_body_may_be_as_large_as_the_limit_and_no_larger():
@@ -113,16 +171,6 @@ def test_an_octet_stream_is_a_block_of_pixels():
     instances = read(b"1234", "application/octet-stream")["instances"]
 
     assert (type(instances), instances) == (PixelBlock, b"1234")
-
-
-def form(*parts: tuple[str, bytes]) -> bytes:
-    """A form of (disposition, content)."""
-    texts = (b"--X\r\nContent-Disposition: form-data; %s\r\n\r\n%s\r\n" % (d.encode(), c) for d, c in parts)
-    return b"".join(texts) + b"--X--\r\n"
-
-
-FORM = "multipart/form-data; boundary=X"
-ONE, TWO = ('name="b"; filename="1.png"', b"one"), ('name="a"; filename="2.png"', b"two")
 
 
 def test_the_files_of_a_form_are_instances_in_their_order():

@@ -5,7 +5,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from serving.contract import ImageInput
-from serving.gateway.encoded_images import MAX_PIXELS, UnreadableImage, decode_image, open_image
+from serving.gateway.encoded_images import (
+    MAX_PIXELS,
+    MAX_SCANS,
+    START_OF_SCAN,
+    UnreadableImage,
+    decode_image,
+    open_image,
+)
 from tests.image_files import empty_png, png, saved
 
 SPEC = ImageInput("pixels", (28, 28), 0, 255, 1 / 255)
@@ -104,6 +111,16 @@ def test_the_contract_chooses_channels_and_range():
 def test_a_bomb_is_refused_before_it_is_decoded(size):
     with pytest.raises(UnreadableImage, match=f"expected at most {MAX_PIXELS} pixels"):
         open_image(empty_png(*size))
+
+
+def test_a_jpeg_that_would_be_decoded_over_and_over_is_refused_before_it_is():
+    progressive = saved(Image.fromarray(GRADIENT), "JPEG", progressive=True)
+    *start, last_scan = progressive.split(START_OF_SCAN)
+    scans = START_OF_SCAN.join([*start, *[last_scan.removesuffix(b"\xff\xd9")] * MAX_SCANS])
+
+    assert decoded(progressive).shape == (28, 28)
+    with pytest.raises(UnreadableImage, match=f"expected a JPEG of at most {MAX_SCANS} scans"):
+        open_image(scans + b"\xff\xd9")
 
 
 @pytest.mark.parametrize(

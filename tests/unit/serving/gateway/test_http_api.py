@@ -1,6 +1,7 @@
 """The door in one process, in front of fakes; tests/integration has it on a real port."""
 
 import base64
+import gzip
 import io
 import json
 import re
@@ -116,9 +117,52 @@ def test_images_come_in_many_ways_and_are_answered_alike(client, body, rows):
     assert expected.json["predictions"][0]["class_name"] == "right"
 
 
+@pytest.mark.parametrize("content_type", ["image/png", "application/octet-stream"])
+def test_top_k_may_be_in_the_query_where_the_body_has_no_place_for_it(client, content_type):
+    data = FILE if content_type == "image/png" else bytes([0, 0, 255, 0, 0, 0])
+
+    answer = client.post("/v1/models/pictures:classify?top_k=2", data=data, content_type=content_type)
+    refused = client.post("/v1/models/pictures:classify?top_k=x", data=data, content_type=content_type)
+
+    assert [one["class_name"] for one in answer.json["predictions"][0]["top_k"]] == ["right", "left"]
+    assert [error["pointer"] for error in refused.json["errors"]] == ["/top_k"]
+
+
+def test_houses_come_as_csv_and_are_answered_alike(client):
+    expected = client.post("/v1/models/houses:regress", json={"instances": [[3, 4], [1, 2.5]]})
+
+    answer = client.post("/v1/models/houses:regress", data="age,rooms\n4,3\n2.5,1\n", content_type="text/csv")
+
+    assert answer.json == expected.json
+
+
+def test_a_long_answer_is_deflated_for_a_client_that_takes_it(client, server):
+    server.contracts["houses", 1] = house_contract(description="What a house costs. " * 100)
+    path, headers = "/v1/models/houses/metadata", {"Accept-Encoding": "gzip"}
+    plain = client.get(path)
+
+    deflated = client.get(path, headers=headers)
+    short = client.get("/livez", headers=headers)
+
+    assert gzip.decompress(deflated.data) == plain.data
+    assert (short.json, "Content-Encoding" in short.headers) == ({"alive": True}, False)
+
+
 @pytest.mark.parametrize(
     ("path", "content_type", "data", "pointer", "words"),
     [
+        (
+            "houses:regress",
+            "text/csv",
+            b"rooms,age\n3,4\n3,west",
+            "/instances/1/age",
+            "expected a number, got a string",
+        ),
+        ("houses:regress", "text/csv", b"rooms\n3", "/instances/0/age", "the feature is missing"),
+        ("houses:regress", "text/csv", b"rooms,age\n3,inf", "/instances/0/age", "expected a finite 32-bit number"),
+        ("houses:regress", "text/csv", b"rooms,age\n3", "/instances/0", "expected 2 values, as the first line has"),
+        ("houses:regress", "text/csv", b"rooms,age", "/instances", "expected at least one instance"),
+        ("pictures:classify", "text/csv", b"rooms\n3", "/instances/0", "got an object of other members"),
         ("pictures:classify", "image/png", b"boot", "/instances/0", "got bytes that are neither"),
         ("pictures:classify", "application/octet-stream", b"1234567", "", "expected 6 bytes an image, one after the"),
         (
