@@ -18,8 +18,8 @@ FORMATS = ("PNG", "JPEG")
 # 4096 x 4096, over all images of a request: more than most cameras give. Converting one such image takes up to 320 MB,
 # measured on one with transparency.
 MAX_PIXELS = 4096 * 4096
-# A progressive JPEG has about ten scans. Each is a pass over all pixels and may be a few bytes long: a thousand more, 33 kB
-# of them, took half a minute to decode.
+# A progressive JPEG has about ten scans. Each is a pass over all pixels and may be a few bytes long: a thousand more of
+# them, 33 kB, took half a minute to decode.
 MAX_SCANS = 32
 START_OF_SCAN = b"\xff\xda"  # in no pixel data: there, 0xff is followed by 0 (ITU-T T.81, B.1.1.5)
 # Pillow only warns at its own limit; ours is smaller, and looked at before anything is decoded.

@@ -13,6 +13,7 @@ from tests.e2e.local_stack import LocalStack
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 EXAMPLES = re.findall(r"```sh\n(curl [^`]*)```\n\n```json\n([^`]*)```", README)
+[CSV] = re.findall(r"^(printf .*?text/csv.*?)\n```", README, re.MULTILINE | re.DOTALL)
 PICTURES = re.findall(r"^(curl .*ankle-boot\.png.*)$", README, re.MULTILINE)
 
 
@@ -21,17 +22,12 @@ def test_the_readmes_curl_answers_as_shown(stack: LocalStack, command: str, show
     assert shape(run(stack, command)) == shape(json.loads(shown))
 
 
-def test_the_readmes_pictures_are_ankle_boots(stack: LocalStack) -> None:
+def test_the_readmes_pictures_are_ankle_boots_and_its_csv_is_a_house(stack: LocalStack) -> None:
     assert len(PICTURES) == 2
     for command in PICTURES:
         assert {prediction["class_name"] for prediction in run(stack, command)["predictions"]} == {"Ankle boot"}
-
-
-def test_the_readmes_csv_is_answered(stack: LocalStack) -> None:
-    [command] = re.findall(r"^(printf .*?text/csv.*?)$\n```", README, re.MULTILINE | re.DOTALL)
-
-    [prediction] = run(stack, command)["predictions"]
-    assert prediction["unit"] == "100k USD"
+    [house] = run(stack, CSV)["predictions"]
+    assert house["unit"] == "100k USD"
 
 
 def test_the_readme_has_examples() -> None:
