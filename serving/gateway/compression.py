@@ -47,7 +47,11 @@ def _inflate(body: bytes, max_bytes: int) -> bytes:
 
 def compress(request: Request, response: Response) -> None:
     """Deflate an answer that gains from it, for a client that takes gzip."""
-    if not response.mimetype.startswith(COMPRESSIBLE) or response.is_streamed or "Content-Encoding" in response.headers:
+    if (
+        not (response.mimetype or "").startswith(COMPRESSIBLE)
+        or response.is_streamed
+        or "Content-Encoding" in response.headers
+    ):
         return
     response.vary.add("Accept-Encoding")
     if len(response.data) >= MIN_BYTES and request.accept_encodings.quality("gzip") > 0:
