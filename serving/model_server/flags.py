@@ -72,7 +72,7 @@ class Flags:
     enable_signature_method_name_check: bool = _flag(False, "refuse signatures of another method")
     xla_cpu_compilation_enabled: bool = _flag(False, "enable XLA:CPU", has_effect=False)
     xla_gpu_compilation_enabled: bool = _flag(False, "enable XLA:CPU and XLA:GPU", has_effect=False)
-    enable_profiler: bool = _flag(True, "offer the profiler service", has_effect=False)
+    enable_profiler: bool = _flag(True, "offer the profiler service")
     thread_pool_factory_config_file: str = _flag("", "text ThreadPoolConfig", has_effect=False)
     mixed_precision: str = _flag("", "run in mixed precision: bfloat16")
     skip_initialize_tpu: bool = _flag(False, "do not initialize TPUs", has_effect=False)

@@ -17,6 +17,7 @@ from serving.model_server.flags import Flags
 from serving.model_server.grpc_api import ModelService, PredictionService
 from serving.model_server.grpc_health import health_handler
 from serving.model_server.model_config import read_text_proto
+from serving.model_server.profiler import profiler_handler
 from serving.model_server.server_core import ServerCore
 from serving.model_server.status import invalid_argument
 
@@ -68,6 +69,9 @@ def _add_services(server: grpc.Server, core: ServerCore, flags: Flags) -> None:
         PredictionService(core, as_content=flags.enable_serialization_as_tensor_content), server
     )
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(core), server)
+    if flags.enable_profiler:
+        server.add_generic_rpc_handlers((profiler_handler(),))
+        _logger.info("Profiler service is enabled")
     if flags.enable_grpc_healthcheck_service:
         server.add_generic_rpc_handlers((health_handler(_HEALTHY_SERVICES),))
     if flags.enable_grpc_reflection:
