@@ -38,6 +38,7 @@ test: install ## run the tests
 bench: install ## measure the model server against a naive one, and what the gateway takes (needs a trained store)
 	@$(BIN)/python -m tests.bench.model_server
 	@$(BIN)/python -m tests.bench.gateway_footprint
+	@$(BIN)/python -m tests.bench.gateway_coalescing
 
 soak: install ## the model server for minutes: swaps under load, load and unload, a fuzz over both doors
 	@$(BIN)/python -m tests.soak.model_server_swaps

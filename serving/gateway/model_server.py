@@ -32,15 +32,8 @@ class UnknownLabel(Exception):
     """The model server gives no version of that model this label."""
 
 
-class ModelServer(Protocol):
-    """A TensorFlow Serving compatible server.
-
-    Every call may raise ModelServerUnreachable, DeadlineExceeded or ModelServerFault.
-    """
-
-    @property
-    def losses(self) -> int:
-        """How often the connection was lost so far: when it grows, another server may be answering."""
+class SignatureRunner(Protocol):
+    """What answers predictions: a model server, or something in front of one."""
 
     def predict(
         self, model: str, version: int, inputs: Tensors, timeout_s: float, signature: str = DEFAULT_SIGNATURE
@@ -49,7 +42,19 @@ class ModelServer(Protocol):
 
         Raises:
             VersionGone: the server does not have it.
+            ModelServerUnreachable, DeadlineExceeded, ModelServerFault: there is no answer.
         """
+
+
+class ModelServer(SignatureRunner, Protocol):
+    """A TensorFlow Serving compatible server.
+
+    Every call may raise ModelServerUnreachable, DeadlineExceeded or ModelServerFault.
+    """
+
+    @property
+    def losses(self) -> int:
+        """How often the connection was lost so far: when it grows, another server may be answering."""
 
     def versions(self, model: str, timeout_s: float) -> tuple[VersionStatus, ...]:
         """Every version the server knows of, newest first; none if it does not know the model."""

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from serving.gateway.batching import Batching
 from serving.gateway.metrics import Metrics
 from serving.gateway.model_server import ModelServer
 from serving.gateway.model_server_client import GrpcModelServer
@@ -39,4 +40,5 @@ def build_parts(settings: Settings, metrics_folder: str | None = None) -> Parts:
     metrics = Metrics(metrics_folder)
     server = GrpcModelServer(settings.model_server, metrics.observe_call)
     offers = Offers(settings.models, server, labels_kept_s=settings.poll_interval_s)
-    return Parts(settings, server, offers, Predictor(offers, server, settings.max_instances), metrics)
+    batching = Batching(server, settings.max_model_server_batch, coalesce=settings.coalesce)
+    return Parts(settings, server, offers, Predictor(offers, batching, settings.max_instances), metrics)

@@ -13,7 +13,7 @@ from serving.contract import ModelContract
 from serving.errors import DeadlineExceeded, ModelNotReady, WrongTask
 from serving.gateway.answers import Answer, check_top_k, to_answers
 from serving.gateway.instances import Instances, check_batch, read_instances, split_block
-from serving.gateway.model_server import ModelServer, VersionGone
+from serving.gateway.model_server import SignatureRunner, VersionGone
 from serving.gateway.outputs import Outputs, check_outputs
 
 # The verb of each task; `predict` fits every task.
@@ -87,7 +87,7 @@ class Predictor:
     def __init__(
         self,
         offers: OfferBook,
-        server: ModelServer,
+        server: SignatureRunner,
         max_instances: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -128,7 +128,7 @@ def check_verb(verb: str, contract: ModelContract) -> None:
         raise WrongTask(contract.name, contract.task, verb)
 
 
-def infer(server: ModelServer, offer: Offer, instances: Instances, time_left_s: Callable[[], float]) -> Outputs:
+def infer(server: SignatureRunner, offer: Offer, instances: Instances, time_left_s: Callable[[], float]) -> Outputs:
     """Raw instances → every output the contract promises. Clients' calls and goldens go this same way."""
     inputs = read_instances(offer.contract, instances)
     outputs = server.predict(offer.contract.name, offer.version, inputs, time_left_s())

@@ -49,6 +49,11 @@ class Settings:
     max_body_bytes: int = 16 * 1024 * 1024
     # Most instances in one request.
     max_instances: int = 1024
+    # Send concurrent small requests to the model server as one call.
+    coalesce: bool = True
+    # Most rows in one call to the model server; larger batches go in pieces. TensorFlow Serving's own limit where
+    # batching is on and nothing else is said (its max_batch_size).
+    max_model_server_batch: int = 1000
     # Seconds between two looks at what the model server has. TensorFlow Serving looks at its store as often.
     poll_interval_s: float = 1.0
     # Seconds a stopping worker gives the requests in flight. Below Kubernetes' 30 s until SIGKILL.
@@ -82,6 +87,12 @@ class Settings:
             self.max_body_bytes,
         )
         require(self.max_instances >= 1, "max_instances", "at least 1 instance", self.max_instances)
+        require(
+            1 <= self.max_model_server_batch <= 2**20,
+            "max_model_server_batch",
+            f"1 to {2**20} rows",
+            self.max_model_server_batch,
+        )
         require(0.05 <= self.poll_interval_s <= 60, "poll_interval_s", "0.05 to 60 seconds", self.poll_interval_s)
         require(0 <= self.grace_period_s <= 3600, "grace_period_s", "0 to 3600 seconds", self.grace_period_s)
         require(self.log_level in LOG_LEVELS, "log_level", f"one of {', '.join(LOG_LEVELS)}", self.log_level)

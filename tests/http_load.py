@@ -1,0 +1,169 @@
+"""HTTP load from processes of its own: one prepared request over many kept-open connections.
+
+Closed loop: each connection sends again once it is answered. Open loop: requests come when they are due, whether or not
+the ones before are answered, as the world's do; a latency counts from when its request was due. Small on purpose: what
+it takes of the processors is missing to what it measures. Standard library only.
+"""
+
+import multiprocessing
+import selectors
+import socket
+import time
+from collections import deque
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+GAVE_UP = 0  # the status of a request that got no answer: in time, or before the connection was closed
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one process sends."""
+
+    port: int
+    request: bytes
+    seconds: float
+    connections: int  # open loop: at most
+    rate: float | None = None  # requests a second; None: closed loop
+    timeout_s: float = 30.0
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One request and what became of it."""
+
+    due_s: float  # after the start
+    latency_s: float
+    status: int
+    retry_after_s: int = 0
+
+
+def send(load: Load, processes: int = 1) -> list[Exchange]:
+    """The load, as often as there are processes, at the same time."""
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+        return [exchange for sent in pool.map(run, [load] * processes) for exchange in sent]
+
+
+def prepare(path: str, body: bytes, *headers: str) -> bytes:
+    """A POST of JSON."""
+    lines = [
+        f"POST {path} HTTP/1.1",
+        "Host: gateway",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        *headers,
+    ]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def run(load: Load) -> list[Exchange]:
+    """Send it from this process."""
+    return Sender(load).run()
+
+
+class Connection:
+    """One socket, and the request it waits to see answered."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.due = 0.0
+        self.answer = b""
+
+
+class Sender:
+    """A loop over all connections."""
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._selector = selectors.DefaultSelector()
+        self._idle: list[Connection] = []
+        self._busy: dict[Connection, None] = {}  # in the order in which they were sent
+        self._due: deque[float] = deque()  # open loop: due, but there was no connection for them
+        self._exchanges: list[Exchange] = []
+        self._began = 0.0
+
+    def run(self) -> list[Exchange]:
+        self._began = next_due = time.perf_counter()
+        ends = self._began + self._load.seconds
+        while (now := time.perf_counter()) < ends or self._busy:
+            if now < ends:
+                if self._load.rate is None:
+                    self._due.extend([now] * (self._load.connections - len(self._busy)))
+                else:
+                    while next_due <= now:
+                        self._due.append(next_due)
+                        next_due += 1 / self._load.rate
+                self._send_what_is_due()
+            else:
+                self._give_up_on(self._due)
+            self._give_up_late(now)
+            wait_s = max(0.0, min(0.05, next_due - now)) if self._load.rate and now < ends else 0.05
+            for key, _ in self._selector.select(wait_s):
+                self._receive(key.data)
+        self._give_up_on(self._due)
+        self._selector.close()
+        for connection in self._idle:
+            connection.socket.close()
+        return self._exchanges
+
+    def _send_what_is_due(self) -> None:
+        while self._due and (connection := self._connection()):
+            connection.due, connection.answer = self._due.popleft(), b""
+            self._busy[connection] = None
+            try:
+                connection.socket.sendall(self._load.request)
+            except OSError:
+                self._finish(connection, GAVE_UP)
+
+    def _connection(self) -> Connection | None:
+        if self._idle:
+            return self._idle.pop()
+        if len(self._busy) >= self._load.connections:
+            return None
+        try:
+            connection = Connection(self._load.port)
+        except OSError:
+            return None
+        self._selector.register(connection.socket, selectors.EVENT_READ, connection)
+        return connection
+
+    def _receive(self, connection: Connection) -> None:
+        try:
+            received = connection.socket.recv(65536)
+        except OSError:
+            received = b""
+        connection.answer += received
+        if not received:
+            self._finish(connection, GAVE_UP)
+        elif connection in self._busy:
+            head, found, body = connection.answer.partition(b"\r\n\r\n")
+            fields = dict(line.lower().partition(b": ")[::2] for line in head.split(b"\r\n")[1:])
+            if found and len(body) >= int(fields[b"content-length"]):
+                retry_after_s = int(fields.get(b"retry-after", b"0"))
+                self._finish(connection, int(head[9:12]), retry_after_s, closes=fields.get(b"connection") == b"close")
+
+    def _give_up_late(self, now: float) -> None:
+        while self._busy and now - (oldest := next(iter(self._busy))).due > self._load.timeout_s:
+            self._finish(oldest, GAVE_UP)
+
+    def _give_up_on(self, due: deque[float]) -> None:
+        while due and self._load.rate is not None:
+            self._note(due.popleft(), GAVE_UP, 0)
+        due.clear()
+
+    def _finish(self, connection: Connection, status: int, retry_after_s: int = 0, *, closes: bool = False) -> None:
+        if connection in self._busy:
+            del self._busy[connection]
+            self._note(connection.due, status, retry_after_s)
+        elif connection in self._idle:
+            self._idle.remove(connection)
+        if status == GAVE_UP or closes:
+            self._selector.unregister(connection.socket)
+            connection.socket.close()
+        else:
+            self._idle.append(connection)
+
+    def _note(self, due: float, status: int, retry_after_s: int) -> None:
+        latency_s = time.perf_counter() - due
+        self._exchanges.append(Exchange(due - self._began, latency_s, status, retry_after_s))
