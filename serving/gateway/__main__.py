@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 
 from serving.environment import SettingError
+from serving.gateway.open_files import allow_connections
 from serving.gateway.ports import PortTaken
 from serving.gateway.settings import Settings
 
@@ -41,6 +42,7 @@ def main() -> int:
 
 def serve_http(settings: Settings) -> None:
     """The HTTP door, until a signal."""
+    allow_connections(settings.max_connections)
     serve(settings, listen(settings))
 
 

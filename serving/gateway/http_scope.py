@@ -1,4 +1,4 @@
-"""What every HTTP request gets, whatever it asks: an id, a deadline, its counts, its whole body, its problem."""
+"""What every HTTP request gets, whatever it asks: an id, a deadline, its counts, its problem document."""
 
 import logging
 import time
@@ -19,11 +19,6 @@ access_log = logging.getLogger("serving.gateway.access")
 
 # Probes come every second from every side; counting them would drown the rest.
 UNCOUNTED = frozenset({"livez", "readyz", "metrics"})
-
-# A client that still sends cannot hear us: closing on it resets the connection before it reads the answer. So what is
-# left of a body is read and dropped, up to this; whoever sends more gets the reset.
-MAX_DROPPED_BYTES = 64 * 1024 * 1024
-DROP_BYTES = 1024 * 1024
 
 
 def json_response(document: object, status: int = 200, mimetype: str = "application/json") -> Response:
@@ -70,7 +65,6 @@ def install(app: Flask, parts: Parts) -> None:
 
     @app.after_request
     def end(response: Response) -> Response:
-        _drop_rest_of_body()
         response.headers["X-Request-Id"] = g.request_id
         compress(request, response)
         seconds = time.perf_counter() - g.began
@@ -84,13 +78,6 @@ def install(app: Flask, parts: Parts) -> None:
     @app.teardown_request
     def leave(_error: BaseException | None) -> None:
         metrics.in_flight.dec()
-
-
-def _drop_rest_of_body() -> None:
-    stream = request.environ["wsgi.input"]
-    dropped = 0
-    while dropped < MAX_DROPPED_BYTES and (piece := stream.read(DROP_BYTES)):
-        dropped += len(piece)
 
 
 def _count(metrics: Metrics, models: tuple[str, ...], status: int, seconds: float) -> None:

@@ -47,6 +47,12 @@ class Metrics:
             registry=registry,
             multiprocess_mode="livesum",
         )
+        self.refused_connections = Counter(
+            "atelier_refused_connections",
+            "Connections refused or closed before a request of theirs was whole, by reason.",
+            ("reason",),
+            registry=registry,
+        )
         self.request_instances = Histogram(
             "atelier_request_instances",
             "Instances in one answered request.",

@@ -47,6 +47,16 @@ class Settings:
     request_timeout_s: float = 10.0
     # Largest request body or message, bytes. About 5,000 images of 28 x 28 as JSON.
     max_body_bytes: int = 16 * 1024 * 1024
+    # Seconds for a client to send request line and headers (or its part of the TLS handshake).
+    header_timeout_s: float = 10.0
+    # Seconds for a client to send a body: the largest in this time is 2 Mbit/s.
+    body_timeout_s: float = 60.0
+    # Seconds for a client to take an answer.
+    send_timeout_s: float = 30.0
+    # Connections a worker holds; then the one that has waited longest makes room. gunicorn's default.
+    max_connections: int = 1000
+    # Memory of a worker for requests and answers on their way, bytes; then the oldest unfinished body is refused.
+    max_buffered_bytes: int = 256 * 1024 * 1024
     # Most instances in one request.
     max_instances: int = 1024
     # Send concurrent small requests to the model server as one call.
@@ -85,6 +95,18 @@ class Settings:
             "max_body_bytes",
             f"1024 to {2**30} bytes",
             self.max_body_bytes,
+        )
+        for field_name in ("header_timeout_s", "body_timeout_s", "send_timeout_s"):
+            seconds = getattr(self, field_name)
+            require(0 < seconds <= 3600, field_name, "more than 0 and at most 3600 seconds", seconds)
+        require(
+            1 <= self.max_connections <= 100_000, "max_connections", "1 to 100000 connections", self.max_connections
+        )
+        require(
+            self.max_buffered_bytes >= 2 * self.max_body_bytes,
+            "max_buffered_bytes",
+            "at least twice ATELIER_MAX_BODY_BYTES",
+            self.max_buffered_bytes,
         )
         require(self.max_instances >= 1, "max_instances", "at least 1 instance", self.max_instances)
         require(

@@ -8,8 +8,9 @@ from typing import Any
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
-from gunicorn.workers.gthread import ThreadWorker
 
+from serving.gateway.buffered_worker import BufferedWorker, ConnectionLimits
+from serving.gateway.connection import Phase
 from serving.gateway.http_api import create_app
 from serving.gateway.logs import configure_logging
 from serving.gateway.metrics import forget_worker
@@ -18,6 +19,8 @@ from serving.gateway.settings import Settings
 
 # Seconds an idle connection stays open: longer than the 60 s of common load balancers, or they send into a closing one.
 KEEPALIVE_S = 75
+# Seconds for a client to read its last answer and close, before that is done for it; nginx's lingering_time.
+LINGER_S = 30
 # Seconds without a sign of life after which a worker is killed; gunicorn's default.
 WORKER_TIMEOUT_S = 30
 
@@ -26,7 +29,7 @@ class Workers(BaseApplication):  # type: ignore[misc]
     """The gunicorn application."""
 
     def __init__(self, settings: Settings, listener: socket.socket, metrics_folder: str) -> None:
-        self._settings = settings
+        self.settings = settings
         self._listener = listener
         self._metrics_folder = metrics_folder
         super().__init__()
@@ -35,25 +38,26 @@ class Workers(BaseApplication):  # type: ignore[misc]
         """Our settings, in gunicorn's words. Its own files and variables are not read."""
         options = {
             "bind": f"fd://{self._listener.detach()}",
-            "workers": self._settings.workers,
+            "workers": self.settings.workers,
             "worker_class": Worker,
-            "threads": self._settings.threads,
+            "threads": self.settings.threads,
             "timeout": WORKER_TIMEOUT_S,
-            "graceful_timeout": self._settings.grace_period_s,
+            "graceful_timeout": self.settings.grace_period_s,
             "keepalive": KEEPALIVE_S,
-            "loglevel": self._settings.log_level,
+            "loglevel": self.settings.log_level,
             "logger_class": GunicornLog,
+            "sendfile": False,  # answers are collected before they are sent
             "control_socket_disable": True,
             "child_exit": lambda _arbiter, worker: forget_worker(worker.pid, self._metrics_folder),
             "proc_name": "atelier-gateway",
         }
         for name, value in options.items():
             self.cfg.set(name, value)
-        configure_logging(self._settings)
+        configure_logging(self.settings)
 
     def load(self) -> Flask:
         """Build the parts; gunicorn calls this in each worker, after the fork."""
-        parts = build_parts(self._settings, self._metrics_folder)
+        self.parts = parts = build_parts(self.settings, self._metrics_folder)
         poller = parts.poller()
         poller.start()
 
@@ -65,11 +69,19 @@ class Workers(BaseApplication):  # type: ignore[misc]
         return create_app(parts)
 
 
-class Worker(ThreadWorker):  # type: ignore[misc]
-    """gunicorn's threaded worker, but a stopping one closes its port at once.
+class Worker(BufferedWorker):
+    """The worker, with our limits, and a stopping one closes its port at once.
 
-    Its own keeps the port open until the last answer is out: the kernel would go on taking connections for nobody.
+    gunicorn's own keeps it open until the last answer is out: the kernel would go on taking connections for nobody.
     """
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.limits = connection_limits(self.app.settings)
+
+    def count_refusal(self, reason: str) -> None:
+        """Into the metrics."""
+        self.app.parts.metrics.refused_connections.labels(reason).inc()
 
     def set_accept_enabled(self, enabled: bool) -> None:  # noqa: FBT001 (gunicorn's signature)
         """Called with False when the worker stops, and also while it has all the connections it can hold."""
@@ -79,6 +91,23 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 while select.select([listener], [], [], 0)[0]:  # who connected before is still answered
                     self.accept(listener)
                 listener.close()
+
+
+def connection_limits(settings: Settings) -> ConnectionLimits:
+    """The settings, by phase."""
+    return ConnectionLimits(
+        settings.max_body_bytes,
+        settings.max_buffered_bytes,
+        settings.max_connections,
+        {
+            Phase.HANDSHAKE: settings.header_timeout_s,
+            Phase.HEAD: settings.header_timeout_s,
+            Phase.BODY: settings.body_timeout_s,
+            Phase.SENDING: settings.send_timeout_s,
+            Phase.IDLE: KEEPALIVE_S,
+            Phase.LINGERING: LINGER_S,
+        },
+    )
 
 
 class GunicornLog(Logger):  # type: ignore[misc]
