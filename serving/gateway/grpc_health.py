@@ -1,4 +1,4 @@
-"""grpc.health.v1.Health that follows the offers: one service a model, and the whole under "" and the service's name."""
+"""grpc.health.v1.Health that follows the offers: a service a model, and the whole under "" and each service's name."""
 
 from grpc_health.v1.health import HealthServicer
 from grpc_health.v1.health_pb2 import HealthCheckResponse
@@ -6,8 +6,9 @@ from grpc_health.v1.health_pb2 import HealthCheckResponse
 from serving.gateway.grpc_api import SERVICE
 from serving.gateway.health import is_ready, models_health
 from serving.gateway.offers import Offers
+from serving.gateway.oip_grpc import SERVICE as INFERENCE
 
-OVERALL = ("", SERVICE)
+OVERALL = ("", SERVICE, INFERENCE)
 
 
 def make_health(offers: Offers) -> HealthServicer:

@@ -19,6 +19,8 @@ from grpc_reflection.v1alpha.reflection import enable_server_reflection
 from serving.gateway.grpc_api import SERVICE, prediction_service
 from serving.gateway.grpc_health import make_health, update_health
 from serving.gateway.logs import configure_logging
+from serving.gateway.oip_grpc import SERVICE as INFERENCE
+from serving.gateway.oip_grpc import inference_service
 from serving.gateway.parts import Parts, build_parts
 from serving.gateway.ports import PortTaken
 from serving.gateway.settings import Settings
@@ -48,9 +50,9 @@ def running(parts: Parts) -> Iterator[None]:
     settings = parts.settings
     server = make_server(settings)
     health = make_health(parts.offers)
-    server.add_generic_rpc_handlers((prediction_service(parts),))
+    server.add_generic_rpc_handlers((prediction_service(parts), inference_service(parts)))
     add_HealthServicer_to_server(health, server)
-    enable_server_reflection((SERVICE, HEALTH, REFLECTION), server)
+    enable_server_reflection((SERVICE, INFERENCE, HEALTH, REFLECTION), server)
     bind(server, settings)
     serve_metrics(parts)
     poller = parts.poller(lambda _watch: update_health(health, parts.offers))

@@ -11,7 +11,7 @@ from werkzeug.routing import BaseConverter
 
 from serving import contract
 from serving.errors import ModelNotReady, UnknownModel
-from serving.gateway import http_scope
+from serving.gateway import http_scope, oip_http
 from serving.gateway.bodies import read_body
 from serving.gateway.health import is_ready, models_health
 from serving.gateway.http_scope import json_response
@@ -26,9 +26,10 @@ def create_app(parts: Parts) -> Flask:
     app = Flask("atelier", static_folder=None)
     app.url_map.merge_slashes = False
     app.url_map.converters |= {"model": ModelName, "version": VersionNumber, "label": LabelName}
-    for method, rule, name, view in ROUTES:
+    for method, rule, name, view in (*ROUTES, *oip_http.ROUTES):
         app.add_url_rule(rule, name, partial(view, parts), methods=[method])
     http_scope.install(app, parts)
+    oip_http.speak_the_protocol(app)
     return app
 
 

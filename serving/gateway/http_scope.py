@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 access_log = logging.getLogger("serving.gateway.access")
 
 # Probes come every second from every side; counting them would drown the rest.
-UNCOUNTED = frozenset({"livez", "readyz", "metrics"})
+UNCOUNTED = frozenset({"livez", "readyz", "metrics", "oip_live", "oip_ready"})
 
 
 def json_response(document: object, status: int = 200, mimetype: str = "application/json") -> Response:
