@@ -137,6 +137,7 @@ class Evaluation:
     split: str  # which rows, in words
     rows: int
     metrics: Mapping[str, float]  # e.g. {"accuracy": 0.91}; an error metric is in the output's unit
+    intervals: Mapping[str, tuple[float, ...]] | None = None  # of metrics: (low, high), 95 %, over other draws of rows
 
 
 @dataclass(frozen=True)

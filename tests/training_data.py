@@ -37,6 +37,7 @@ def config(**changes: object) -> TrainingConfig:
         "calibration_share": 0.2,
         "level": 0.9,
         "gate": 0.0,
+        "margin": 1.0,
     }
     return TrainingConfig(**{**values, **changes})
 

@@ -5,17 +5,11 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from training.cli import PruneOptions, TrainOptions, parse
 from training.config import TrainingConfig
-from training.errors import BadArtefact, PruneRefused, TrainingError
+from training.errors import PruneRefused, TrainingError
 from training.tensorflow_log import quiet_tensorflow
-
-if TYPE_CHECKING:  # numpy and what imports it would slow --help down
-    import numpy.typing as npt
-
-    from training.datasets import Dataset
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -61,11 +55,15 @@ def train(name: str, config: TrainingConfig, options: TrainOptions) -> int:
         from training.export import export
         from training.fit import fit, make_reproducible
         from training.models import build_model, predict
+        from training.predecessor import compare_with_published
         from training.regressors import with_inputs_for
         from training.verify import verify
     from training.datasets import load_dataset
+    from training.documents import documents
     from training.evaluate import evaluate
-    from training.gate import check_gate
+    from training.findings import find
+    from training.gate import check_gate, check_not_worse
+    from training.leakage import check_apart
     from training.store import WAITING, publish
 
     started_at = time.monotonic()
@@ -83,6 +81,7 @@ def train(name: str, config: TrainingConfig, options: TrainOptions) -> int:
     )
 
     dataset = with_inputs_for(config, dataset)
+    check_apart(dataset)
     make_reproducible(options.seed)
     model = build_model(config, dataset)
     fit(model, dataset, config)
@@ -94,37 +93,26 @@ def train(name: str, config: TrainingConfig, options: TrainOptions) -> int:
     figures = ", ".join(f"{metric} {value:.4f}" for metric, value in evaluation.metrics.items())
     print(f"{name}: {figures} on {evaluation.rows} test rows")
     check_gate(name, evaluation, config.gate)
-    _check_predecessor(options.folders.store / name, dataset, answers[dataset.output.tensor])
-
     contract = describe(model, dataset, config, seed=options.seed, evaluation=evaluation, now=datetime.now(UTC))
+
+    published = options.folders.store / name
+
+    def write(folder: Path) -> None:
+        # Under the store's lock: nobody can publish between this comparison and the version that passed it.
+        compared = compare_with_published(published, dataset, answers[dataset.output.tensor], report=print)
+        if compared:
+            check_not_worse(name, compared, config.margin)
+        export(model, contract, folder, documents(find(dataset, answers, evaluation, compared)))
+
     version = publish(
-        options.folders.store / name,
-        write=lambda folder: export(model, contract, folder),
+        published,
+        write=write,
         verify=verify,
         on_step=lambda step: print(f"{name}: waiting for another publisher") if step == WAITING else None,
     )
     seconds = time.monotonic() - started_at
-    print(f"{name}: version {version} published to {options.folders.store / name / str(version)} ({seconds:.0f} s)")
+    print(f"{name}: version {version} published to {published / str(version)} ({seconds:.0f} s)")
     return version
-
-
-def _check_predecessor(published: Path, dataset: "Dataset", answer: "npt.NDArray[Any]") -> None:
-    """Compare with the newest published version, if there is one that can still be asked."""
-    from training.gate import check_not_worse, row_losses
-    from training.predecessor import published_answers
-    from training.store import versions
-
-    if not (present := versions(published)):
-        return
-    number = max(present)
-    try:
-        before = published_answers(present[number], dataset)
-    except BadArtefact as error:  # what is broken must not keep a sound model out
-        print(f"{dataset.name}: not compared with version {number}: {error}")
-        return
-    targets = dataset.test.targets
-    new, old = (row_losses(dataset.output, a, targets) for a in (answer, before))
-    check_not_worse(dataset.name, number, new, old)
 
 
 def _prune(options: PruneOptions) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from training.regions import Region
 from training.sources import Arrays, Source, SourceUnavailable, keras_download
 
 # Over the float32 features (20640, 8) and targets (20640,), in StatLib's order of rows.
@@ -45,7 +46,12 @@ FEATURES: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 TARGET_UNIT = "100k USD"
+CAP = 5.00001  # in TARGET_UNIT: the census wrote $500,001 for every median above $500,000
 PLACE = ("Latitude", "Longitude")  # of FEATURES
+REGIONS = (  # two thirds of the block groups are in the south; the Bay has the steepest prices
+    Region("South", "latitude below 35", ((-90, 35), (-180, 180))),
+    Region("San Francisco Bay", "latitude 37 to 38.5, longitude below -121.5", ((37, 38.5), (-180, -121.5))),
+)
 
 _PACKAGED_TABLE = Path(__file__).parent / "data" / "california_housing.csv.gz"
 

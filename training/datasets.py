@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from serving.contract import ClassOutput, Domain, Feature, FeatureInput, FeatureTensor, ImageInput, ValueOutput
 from training import california_housing, fashion_mnist
+from training.regions import Region
 from training.sources import Report, first_right
 
 # Fixed, whatever the run's seed: the test rows are the same for every model, so results can be compared and a
@@ -53,6 +54,8 @@ class Dataset:
     input: ImageInput | FeatureInput
     output: ClassOutput | ValueOutput
     place: tuple[str, ...] = ()  # features that say where an instance is
+    regions: tuple[Region, ...] = ()  # of the place, to look at apart
+    cap: float | None = None  # the target of every row whose true one is above it
     domain: Domain | None = None
 
 
@@ -140,6 +143,8 @@ def _load_housing(data_dir: Path, shares: tuple[float, float], seed: int, report
         input=_feature_input(california_housing.FEATURES, train.instances),
         output=ValueOutput(tensor="value", unit=california_housing.TARGET_UNIT),
         place=california_housing.PLACE,
+        regions=california_housing.REGIONS,
+        cap=california_housing.CAP,
     )
 
 

@@ -21,6 +21,14 @@ class GateNotMet(TrainingError):
     """The model is not good enough to be published."""
 
 
+class LeakingSplit(TrainingError):
+    """Rows that judge the model are among those that made it."""
+
+
+class CannotWrite(TrainingError):
+    """The store takes no more, or nothing at all."""
+
+
 class BadArtefact(TrainingError):
     """An exported version does not do what its contract says."""
 

@@ -3,11 +3,14 @@
     saved_model.pb, variables/            signatures serving_default and contract
     assets.extra/contract.json            the same JSON as the contract signature answers
     assets.extra/tf_serving_warmup_requests
+    assets.extra/…                        documents for people: the whole evaluation, report, model card
 
 Knows nothing of the store: it fills the folder it is given.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import tensorflow as tf
@@ -21,16 +24,22 @@ from serving.contract import (
 )
 from training.datasets import output_tensors, tensor_shapes
 from training.digest import WEIGHTS_NODE, weight_variables
+from training.errors import CannotWrite
 from training.models import Model, by_name, call_inputs
 from training.warmup import write_warmup
 
 SERVING_SIGNATURE = "serving_default"
 CONTRACT_FILE = Path("assets.extra/contract.json")
 WARMUP_FILE = Path("assets.extra/tf_serving_warmup_requests")  # TF Serving's g3doc/saved_model_warmup.md
+NO_DOCUMENTS: Mapping[str, str] = MappingProxyType({})
 
 
-def export(model: Model, contract: ModelContract, folder: Path) -> None:
-    """Fill an empty folder with the whole artefact."""
+def export(model: Model, contract: ModelContract, folder: Path, documents: Mapping[str, str] = NO_DOCUMENTS) -> None:
+    """Fill an empty folder with the whole artefact; documents, by file name, lie beside the contract.
+
+    Raises:
+        CannotWrite: TensorFlow could not; where Python could not, an OSError.
+    """
     artefact = tf.Module()
     # Only the weights hang on the artefact: not the Keras object, whose other functions nobody serves.
     setattr(artefact, WEIGHTS_NODE, weight_variables(model))
@@ -38,10 +47,16 @@ def export(model: Model, contract: ModelContract, folder: Path) -> None:
         SERVING_SIGNATURE: _serving_signature(model, contract),
         CONTRACT_SIGNATURE: _contract_signature(to_json(contract)),
     }
-    tf.saved_model.save(artefact, str(folder), signatures)
-    (folder / CONTRACT_FILE).parent.mkdir()
-    (folder / CONTRACT_FILE).write_text(to_json(contract), encoding="utf-8")
-    write_warmup(folder / WARMUP_FILE, contract)
+    extra = (folder / CONTRACT_FILE).parent
+    try:
+        tf.saved_model.save(artefact, str(folder), signatures)
+        extra.mkdir()
+        write_warmup(folder / WARMUP_FILE, contract)
+    except tf.errors.OpError as error:  # TensorFlow writes files in C++: a full disk is no OSError there
+        reason = str(error.message).rpartition("; ")[2].partition(" [Op:")[0]  # what the system said, after the path
+        raise CannotWrite(f"nothing was published: {folder}: cannot be written: {reason}") from error
+    for name, text in {**documents, CONTRACT_FILE.name: to_json(contract)}.items():
+        (extra / name).write_text(text, encoding="utf-8")
 
 
 def _serving_signature(model: Model, contract: ModelContract) -> Any:

@@ -1,11 +1,16 @@
 """`python -m training` as a user runs it, on real housing data: its words, its exit code, and what is in the store."""
 
+import fcntl
+import json
 import os
+import resource
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,19 +20,41 @@ from training.store import versions
 QUICKER = ("--preset", "quick", "--set", "epochs=2", "--set", "gate=5")
 
 
-def job(store: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
-    return subprocess.run(
-        [sys.executable, "-m", "training", *arguments, "--store", str(store)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+WORSE = (*QUICKER, "--set", "learning_rate=1e-5")
 
 
-def test_trains_publishes_and_says_so_without_noise(tmp_path: Path) -> None:
-    done = job(tmp_path, "housing", *QUICKER, "--seed", "3")
+def job(store: Path, *arguments: str, module: str = "training", **options: Any) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", module, *arguments, "--store", str(store)]
+    return subprocess.run(command, env=environment(), capture_output=True, text=True, check=False, **options)
+
+
+def environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+
+
+@pytest.fixture(scope="module")
+def first_job(tmp_path_factory: pytest.TempPathFactory) -> "tuple[Path, subprocess.CompletedProcess[str]]":
+    """A store with one good version, and what the job said that published it."""
+    store = tmp_path_factory.mktemp("store")
+    return store, job(store, "housing", *QUICKER, "--seed", "3")
+
+
+@pytest.fixture
+def store(first_job: "tuple[Path, subprocess.CompletedProcess[str]]", tmp_path: Path) -> Path:
+    """A copy of the store with one good version."""
+    return shutil.copytree(first_job[0], tmp_path / "store")
+
+
+def content(store: Path) -> dict[str, bytes]:
+    """Every file of the published versions, and whatever else is there but the store's lock."""
+    files = (path for path in store.rglob("*") if path.is_file() and path.name != ".lock")
+    return {str(path.relative_to(store)): path.read_bytes() for path in files}
+
+
+def test_trains_publishes_and_says_so_without_noise(
+    first_job: "tuple[Path, subprocess.CompletedProcess[str]]",
+) -> None:
+    store, done = first_job
     assert (done.returncode, done.stderr) == (0, "")
     rows, first, second, figures, published = done.stdout.splitlines()
     assert rows == (
@@ -36,23 +63,100 @@ def test_trains_publishes_and_says_so_without_noise(tmp_path: Path) -> None:
     )
     assert first.startswith("housing  epoch 1/2")
     assert second.startswith("housing  epoch 2/2")
-    assert published.startswith(f"housing: version 1 published to {tmp_path}/housing/1 (")
-    contract = from_json((tmp_path / "housing/1/assets.extra/contract.json").read_bytes())
+    assert published.startswith(f"housing: version 1 published to {store}/housing/1 (")
+    extra = store / "housing/1/assets.extra"
+    contract = from_json((extra / "contract.json").read_bytes())
     metrics = contract.evaluation.metrics
     assert figures.startswith(f"housing: rmse {metrics['rmse']:.4f}, mae {metrics['mae']:.4f}, r2 ")
     assert figures.endswith(" on 4128 test rows")
     assert abs(metrics["coverage"] - 0.9) < 0.025  # three standard deviations, of calibration and of test rows
     assert (contract.provenance.seed, contract.provenance.config["epochs"]) == (3, 2)
     assert len(contract.goldens) == 8
-    assert str(tmp_path) not in (tmp_path / "housing/1/assets.extra/contract.json").read_text()
+    for document in extra.iterdir():
+        assert str(store) not in document.read_text(errors="replace"), document.name
 
 
-def test_a_worse_model_than_the_published_one_is_refused_whatever_the_bound(tmp_path: Path) -> None:
-    assert job(tmp_path, "housing", *QUICKER, "--seed", "3").returncode == 0
-    worse = job(tmp_path, "housing", *QUICKER, "--set", "learning_rate=1e-5")
+def test_the_whole_evaluation_lies_beside_the_contract(store: Path) -> None:
+    extra = store / "housing/1/assets.extra"
+    evaluation = json.loads((extra / "evaluation.json").read_text())
+    contract = from_json((extra / "contract.json").read_bytes())
+    assert {name: figure["value"] for name, figure in evaluation["metrics"].items()} == contract.evaluation.metrics
+    regions = evaluation["slices"]["region"]
+    assert [region["name"].partition(":")[0] for region in regions] == ["South", "San Francisco Bay", "Elsewhere"]
+    assert sum(region["rows"] for region in regions) == 4128
+    for region in regions:
+        assert {"rmse", "mae", "coverage", "mean_interval_width"} <= region["metrics"].keys()
+
+
+# --- what goes wrong ends in one sentence, exit code 1 and an unchanged store -----------------------------
+
+
+def test_a_worse_model_than_the_published_one_is_refused_whatever_the_bound(store: Path) -> None:
+    before = content(store)
+    worse = job(store, "housing", *WORSE)
     assert worse.returncode == 1
-    assert worse.stderr.startswith("housing: not published: on the same 4128 test rows its mean loss is ")
-    assert list(versions(tmp_path / "housing")) == [1]
+    assert worse.stderr.startswith("housing: not published: on the same test rows its rmse is ")
+    assert "that of version 1 " in worse.stderr
+    assert len(worse.stderr.splitlines()) == 1
+    assert content(store) == before
+
+
+def test_a_version_that_was_published_meanwhile_is_compared_with_too(store: Path, tmp_path: Path) -> None:
+    """Two jobs at once: the one that comes second to the store must not put a worse model on top of the better one."""
+    model = tmp_path / "contested" / "housing"
+    model.mkdir(parents=True)
+    command = [sys.executable, "-m", "training", "housing", *WORSE, "--store", str(model.parent)]
+    with (model / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        late = subprocess.Popen(
+            command,
+            env={**environment(), "PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert late.stdout is not None
+        assert any("waiting for another publisher" in line for line in late.stdout)
+        shutil.copytree(store / "housing" / "1", model / "1")
+    _, words = late.communicate(timeout=240)
+    assert late.returncode == 1
+    assert words.startswith("housing: not published: on the same test rows its rmse is ")
+    assert list(versions(model)) == [1]
+
+
+def test_a_version_that_cannot_be_asked_is_named_and_an_older_one_asked_instead(store: Path) -> None:
+    (store / "housing" / "2").mkdir()
+    worse = job(store, "housing", *WORSE)
+    assert worse.returncode == 1
+    assert f"housing: not compared with version 2: {store}/housing/2: its contract cannot be read" in worse.stdout
+    assert "that of version 1 " in worse.stderr
+
+
+def test_a_split_that_leaks_is_refused_before_anything_is_trained(store: Path) -> None:
+    before = content(store)
+    done = job(store, "housing", *QUICKER, module="tests.integration.leaking_job")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "housing: nothing was trained: of 4128 test rows 5 are known already (5 train rows): "
+        "no figure of such a split means what it says\n"
+    )
+    assert "epoch" not in done.stdout
+    assert content(store) == before
+
+
+# TensorFlow writes the weights, Python the documents: each has its own way to say that the disk is full.
+@pytest.mark.parametrize("largest_file_bytes", [4_000, 60_000], ids=["weights", "documents"])
+def test_a_disk_that_takes_no_more_ends_in_a_sentence(store: Path, largest_file_bytes: int) -> None:
+    """A file may grow to so many bytes and no further: the system refuses the write, as on a full disk."""
+    before = content(store)
+    limit = (largest_file_bytes, largest_file_bytes)
+    done = job(
+        store, "housing", *QUICKER, "--seed", "3", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    )
+    assert done.returncode == 1
+    assert "File too large" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert content(store) == before
 
 
 def test_if_missing_trains_nothing_that_is_there(tmp_path: Path) -> None:
