@@ -15,8 +15,10 @@ from serving.gateway import http_scope, oip_http
 from serving.gateway.bodies import read_body
 from serving.gateway.health import is_ready, models_health
 from serving.gateway.http_scope import json_response
-from serving.gateway.listing import Listed, list_model
+from serving.gateway.listing import Listed, list_model, newest_first
 from serving.gateway.model_server import VersionStatus
+from serving.gateway.openapi import Described, openapi
+from serving.gateway.pages import page
 from serving.gateway.parts import Parts
 from serving.gateway.predictor import Call, Label, Offer, Selector
 
@@ -112,6 +114,18 @@ def metrics(parts: Parts) -> Response:
     return Response(parts.metrics.exposition(), content_type=CONTENT_TYPE_LATEST)
 
 
+def openapi_json(parts: Parts) -> Response:
+    """The description of this door, made from the contracts of what is on offer now."""
+    settings = parts.settings
+    offers = {model: newest_first(watch.snapshot) for model, watch in parts.offers.watches.items()}
+    return json_response(openapi(Described(offers, settings.max_instances, keys=False)))
+
+
+def docs(_parts: Parts, file: str = "docs.html") -> Response:
+    """The viewer of that description."""
+    return page(file)
+
+
 MODEL = "/v1/models/<model:model>"
 VERSION = f"{MODEL}/versions/<version:version>"
 LABEL = f"{MODEL}/labels/<label:version>"
@@ -132,6 +146,9 @@ ROUTES: tuple[tuple[str, str, str, Callable[..., Response]], ...] = (
     ("GET", "/livez", "livez", livez),
     ("GET", "/readyz", "readyz", readyz),
     ("GET", "/metrics", "metrics", metrics),
+    ("GET", "/openapi.json", "openapi", openapi_json),
+    ("GET", "/docs", "docs", docs),
+    ("GET", "/docs/<file>", "docs_file", docs),
 )
 
 

@@ -13,6 +13,7 @@ from serving.gateway.metrics import Metrics
 from serving.gateway.parts import Parts
 from serving.gateway.problems import BUG, problem_of
 from serving.gateway.request_ids import request_id
+from serving.gateway.security_headers import add_security_headers
 
 log = logging.getLogger(__name__)
 access_log = logging.getLogger("serving.gateway.access")
@@ -66,6 +67,7 @@ def install(app: Flask, parts: Parts) -> None:
     @app.after_request
     def end(response: Response) -> Response:
         response.headers["X-Request-Id"] = g.request_id
+        add_security_headers(response)
         compress(request, response)
         seconds = time.perf_counter() - g.began
         if request.endpoint not in UNCOUNTED:

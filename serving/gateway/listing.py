@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from serving.gateway.health import models_health
-from serving.gateway.offers import Offers
+from serving.gateway.offers import Offers, Snapshot
+from serving.gateway.predictor import Offer
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,11 @@ class Listed:
     version: int | None  # answers where a request names none
     reason: str | None  # why none is on offer
     versions: tuple[ListedVersion, ...]  # newest first
+
+
+def newest_first(snapshot: Snapshot) -> tuple[Offer, ...]:
+    """Every version on offer."""
+    return tuple(snapshot.offers[version] for version in sorted(snapshot.offers, reverse=True))
 
 
 def list_model(offers: Offers, model: str) -> Listed:

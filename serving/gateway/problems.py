@@ -63,7 +63,7 @@ class Problem:
     def document(self, request_id: str) -> dict[str, Any]:
         """The RFC 9457 document."""
         document: dict[str, Any] = {
-            "type": f"urn:atelier:problem:{self.kind.slug}",
+            "type": type_of(self.kind),
             "title": self.kind.title,
             "status": self.kind.status,
             "detail": self.detail,
@@ -72,6 +72,11 @@ class Problem:
         if self.errors:
             document["errors"] = self.errors
         return document
+
+
+def type_of(kind: Kind) -> str:
+    """The URI that names a kind of problem."""
+    return f"urn:atelier:problem:{kind.slug}"
 
 
 def problem_of(error: Exception) -> Problem:
