@@ -11,8 +11,8 @@ from serving.gateway.answers import to_answers
 
 Schema = dict[str, Any]
 
-# The largest a feature may be, either way: it becomes a float32.
-MAX_FLOAT32 = 3.4028234663852886e38
+# A feature becomes a float32; from here on, either way, the nearest one is infinite.
+INFINITE_FLOAT32 = float(2**128 - 2**103)
 NUMBER: Schema = {"type": "number"}
 NAME: Schema = {"type": "string", "minLength": 1}
 
@@ -74,7 +74,7 @@ def takes_files(spec: ImageInput) -> bool:
 
 
 def _features(spec: FeatureInput) -> Schema:
-    number: Schema = {"type": "number", "minimum": -MAX_FLOAT32, "maximum": MAX_FLOAT32}
+    number: Schema = {"type": "number", "exclusiveMinimum": -INFINITE_FLOAT32, "exclusiveMaximum": INFINITE_FLOAT32}
     by_name = {
         feature.name: {
             **number,

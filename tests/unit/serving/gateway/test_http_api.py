@@ -414,6 +414,31 @@ def test_a_request_id_is_made_where_none_will_do(client, asked):
     assert re.fullmatch("[0-9a-f]{32}", client.get("/livez", headers=headers).headers["X-Request-Id"])
 
 
+def test_describes_what_is_on_offer_now(client, parts, server):
+    assert "/v1/models/houses:regress" not in client.get("/openapi.json").json["paths"]
+
+    for watch in parts.offers.watches.values():
+        watch.look()
+
+    assert "/v1/models/houses:regress" in client.get("/openapi.json").json["paths"]
+
+
+def test_the_viewer_of_the_description_comes_from_here(client):
+    assert client.get("/docs").mimetype == "text/html"
+    assert client.get("/docs/docs.js").mimetype == "text/javascript"
+    assert client.get("/docs/settings.py").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/livez", "/v1/models/houses", "/v1/models/cars", "/nothing", "/docs", "/metrics"])
+def test_every_answer_tells_a_browser_to_make_no_more_of_it_than_it_is(client, path):
+    headers = client.get(path).headers
+
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert headers["Cache-Control"] == ("no-cache" if path == "/docs" else "no-store")
+
+
 def test_every_answer_is_counted_by_what_a_client_cannot_invent(client, parts):
     body = {"instances": [[3, 4]]}
     client.post("/v1/models/houses:regress", json=body)
