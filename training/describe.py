@@ -53,12 +53,13 @@ def describe(
 
 
 def source_revision(folder: Path) -> str:
-    """The git commit of the folder, "-dirty" when its files differ from it, "unknown" outside a checkout."""
+    """The git commit of the folder, "-dirty" when its files differ from it; else what an image's build wrote down."""
     try:
         commit = _git(folder, "rev-parse", "HEAD")
         return f"{commit}-dirty" if _git(folder, "status", "--porcelain", ".") else commit
     except (OSError, subprocess.CalledProcessError):  # no git, or no repository: an image, a tarball
-        return "unknown"
+        written = folder / "REVISION"
+        return written.read_text().strip() if written.is_file() else "unknown"
 
 
 def library_versions() -> dict[str, str]:

@@ -1,0 +1,257 @@
+"""What the Kubernetes manifests promise, asserted on what kustomize renders of them."""
+
+import functools
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from serving.environment import variable_names
+from serving.gateway.settings import Settings
+from serving.model_server.flags import Flags, parse
+from training.config import PRESETS
+
+K8S = Path("k8s")
+SCHEMAS = ("1.36", "1.37")  # the two newest that kubernetes-validate has
+OPERATORS = {"ServiceMonitor", "PrometheusRule", "InferenceService", "ScaledObject"}  # not Kubernetes's own kinds
+DOORS = ("gateway-http", "gateway-grpc")
+SERVED = ("model-server", *DOORS)
+
+pytestmark = pytest.mark.skipif(
+    not shutil.which("kubectl"), reason="NO KUBECTL: the Kubernetes manifests are not rendered and not checked"
+)
+
+
+@functools.cache
+def render(folder: Path) -> list[dict[str, Any]]:
+    rendered = subprocess.run(["kubectl", "kustomize", folder], check=True, capture_output=True, text=True)
+    return list(yaml.safe_load_all(rendered.stdout))
+
+
+@pytest.fixture(scope="module")
+def dev():
+    return render(K8S / "overlays/dev")
+
+
+@pytest.fixture(scope="module")
+def production():
+    return render(K8S / "overlays/production")
+
+
+def with_component(scratch: Path, component: str) -> list[dict[str, Any]]:
+    """The base with one component on top."""
+    shutil.copytree(K8S, scratch / "k8s")
+    overlay = scratch / "k8s/overlays/one"
+    overlay.mkdir()
+    overlay.joinpath("kustomization.yaml").write_text(
+        f"kind: Kustomization\nresources: [../../base]\ncomponents: [../../components/{component}]\n"
+    )
+    return render(overlay)
+
+
+def the(objects: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any]:
+    [found] = [o for o in objects if o["kind"] == kind and o["metadata"]["name"] == name]
+    return found
+
+
+def pod_specs(objects: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Name of the workload → its pods' spec."""
+    specs = {}
+    for one in objects:
+        if one["kind"] in ("Deployment", "Job"):
+            specs[one["metadata"]["name"]] = one["spec"]["template"]["spec"]
+        elif one["kind"] == "CronJob":
+            specs[one["metadata"]["name"]] = one["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    return specs
+
+
+def main_container(objects: list[dict[str, Any]], workload: str) -> dict[str, Any]:
+    return pod_specs(objects)[workload]["containers"][0]
+
+
+@pytest.mark.parametrize("overlay", ["dev", "production", "kserve"])
+@pytest.mark.parametrize("version", SCHEMAS)
+def test_every_object_meets_kubernetes_own_schemas(overlay, version):
+    for one in render(K8S / "overlays" / overlay):
+        if one["kind"] not in OPERATORS:
+            kubernetes_validate.validate(one, version, strict=True)
+
+
+@pytest.mark.parametrize("component", sorted(folder.name for folder in (K8S / "components").iterdir()))
+def test_every_component_can_be_put_on_the_base_alone(tmp_path, component):
+    for one in with_component(tmp_path, component):
+        if one["kind"] not in OPERATORS:
+            kubernetes_validate.validate(one, SCHEMAS[-1], strict=True)
+
+
+@pytest.mark.parametrize("overlay", ["dev", "production"])
+def test_no_pod_may_do_more_than_it_must(overlay):
+    for name, spec in pod_specs(render(K8S / "overlays" / overlay)).items():
+        assert spec["automountServiceAccountToken"] is False, name
+        assert spec["enableServiceLinks"] is False, name
+        assert spec["securityContext"]["runAsNonRoot"] is True, name
+        assert spec["securityContext"]["runAsUser"] > 0, name
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        for container in [*spec["containers"], *spec.get("initContainers", [])]:
+            context = container["securityContext"]
+            assert context["readOnlyRootFilesystem"] is True, name
+            assert context["allowPrivilegeEscalation"] is False, name
+            assert context["capabilities"] == {"drop": ["ALL"]}, name
+
+
+@pytest.mark.parametrize("overlay", ["dev", "production"])
+def test_every_container_says_what_it_needs_and_at_most_takes(overlay):
+    for name, spec in pod_specs(render(K8S / "overlays" / overlay)).items():
+        for container in [*spec["containers"], *spec.get("initContainers", [])]:
+            assert {"cpu", "memory"} <= container["resources"]["requests"].keys(), name
+            assert "memory" in container["resources"]["limits"], name
+            assert ":" in container["image"], f"{name}: an image without a tag is another one tomorrow"
+            assert not container["image"].endswith(":latest"), name
+
+
+def test_a_rolling_update_takes_nothing_away_before_its_successor_is_ready(production):
+    for name in SERVED:
+        deployment = the(production, "Deployment", name)["spec"]
+        assert deployment["strategy"] == {
+            "type": "RollingUpdate",
+            "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1},
+        }
+        container = deployment["template"]["spec"]["containers"][0]
+        assert {"startupProbe", "readinessProbe", "livenessProbe"} <= container.keys()
+        [_, pause_s] = container["lifecycle"]["preStop"]["exec"]["command"]
+        drain_s = Settings(models=("m",)).grace_period_s if name in DOORS else Flags().drain_timeout_seconds
+        assert deployment["template"]["spec"]["terminationGracePeriodSeconds"] >= int(pause_s) + drain_s + 5
+
+
+def test_an_absent_model_server_restarts_no_gateway(production):
+    for door in DOORS:
+        container = main_container(production, door)
+        assert container["readinessProbe"] != container["livenessProbe"]
+    http = main_container(production, "gateway-http")
+    assert http["readinessProbe"]["httpGet"]["path"] == "/readyz"
+    assert http["livenessProbe"]["httpGet"]["path"] == "/livez"
+
+
+def test_sigterm_reaches_a_server_that_does_not_handle_it(production):
+    assert pod_specs(production)["model-server"]["shareProcessNamespace"] is True
+
+
+def test_production_has_two_of_everything_spread_out_and_guarded(production):
+    scaled = {o["spec"]["scaleTargetRef"]["name"]: o for o in production if o["kind"] == "HorizontalPodAutoscaler"}
+    for name in SERVED:
+        deployment = the(production, "Deployment", name)["spec"]
+        least = scaled[name]["spec"]["minReplicas"] if name in scaled else deployment["replicas"]
+        assert least >= 2
+        assert ("replicas" in deployment) == (name not in scaled), "an autoscaler and a fixed number fight"
+        constraints = deployment["template"]["spec"]["topologySpreadConstraints"]
+        assert {c["topologyKey"] for c in constraints} == {"kubernetes.io/hostname", "topology.kubernetes.io/zone"}
+        for constraint in constraints:
+            assert constraint["labelSelector"]["matchLabels"] == {"app.kubernetes.io/name": name}
+        budget = the(production, "PodDisruptionBudget", name)["spec"]
+        assert budget["maxUnavailable"] == 1
+        assert budget["selector"]["matchLabels"] == {"app.kubernetes.io/name": name}
+
+
+def test_production_serves_on_gpu_nodes_in_batches(production):
+    spec = pod_specs(production)["model-server"]
+    container = spec["containers"][0]
+    assert container["image"].startswith("tensorflow/serving:")
+    assert container["image"].endswith("-gpu")
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    assert spec["nodeSelector"] == {"nvidia.com/gpu.present": "true"}
+    assert {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"} in spec["tolerations"]
+    flags = parse(container["args"]).flags
+    assert flags.enable_batching
+    assert flags.batching_parameters_file == "/config/batching.config"
+    assert flags.monitoring_config_file == "/config/monitoring.config"
+
+
+def test_dev_serves_on_processors_with_the_embedded_model_server(dev):
+    container = main_container(dev, "model-server")
+    assert container["image"].startswith("atelier/model-server:")
+    assert "nvidia.com/gpu" not in container["resources"]["limits"]
+    assert pod_specs(dev)["model-server"]["initContainers"][0]["image"] == container["image"]
+
+
+def test_clients_of_grpc_see_every_pod(production):
+    for name in ("model-server", "gateway-grpc"):
+        assert the(production, "Service", name)["spec"]["clusterIP"] == "None"
+
+
+def test_network_policies_let_through_only_the_ways_a_request_goes(production):
+    policies = {o["metadata"]["name"]: o["spec"] for o in production if o["kind"] == "NetworkPolicy"}
+    denied = policies.pop("default-deny")
+    assert (denied["podSelector"], denied["policyTypes"]) == ({}, ["Ingress", "Egress"])
+    assert "ingress" not in denied
+    assert "egress" not in denied
+    reached = {
+        (name, port["port"])
+        for name, policy in policies.items()
+        for rule in policy.get("ingress", []) + policy.get("egress", [])
+        for port in rule["ports"]
+    }
+    assert reached == {
+        ("name-look-ups", 53),
+        ("clients-to-gateways", 8080),
+        ("clients-to-gateways", 8081),
+        ("gateways-to-model-server", 8500),
+        ("model-server-from-gateways", 8500),
+        ("metrics-to-prometheus", 8080),
+        ("metrics-to-prometheus", 8082),
+        ("metrics-to-prometheus", 8501),
+    }
+
+
+def test_services_select_pods_that_exist_and_ports_that_they_have(production):
+    for service in (o for o in production if o["kind"] == "Service"):
+        [deployment] = [
+            o
+            for o in production
+            if o["kind"] == "Deployment"
+            and service["spec"]["selector"].items() <= o["spec"]["template"]["metadata"]["labels"].items()
+        ]
+        ports = {port["name"] for port in deployment["spec"]["template"]["spec"]["containers"][0]["ports"]}
+        assert {port["targetPort"] for port in service["spec"]["ports"]} <= ports
+
+
+def test_service_monitors_scrape_ports_that_exist(production):
+    for monitor in (o for o in production if o["kind"] == "ServiceMonitor"):
+        wanted = monitor["spec"]["selector"]["matchLabels"]["app.kubernetes.io/name"]
+        ports = {port["name"] for port in the(production, "Service", wanted)["spec"]["ports"]}
+        assert {endpoint["port"] for endpoint in monitor["spec"]["endpoints"]} <= ports
+
+
+def test_ports_are_those_of_the_code(production):
+    settings, flags = Settings(models=("m",)), Flags()
+    ports = {
+        name: {port["name"]: port["containerPort"] for port in main_container(production, name)["ports"]}
+        for name in SERVED
+    }
+    assert ports == {
+        "model-server": {"grpc": flags.port, "rest": 8501},
+        "gateway-http": {"http": settings.http_port},
+        "gateway-grpc": {"grpc": settings.grpc_port, "metrics": settings.grpc_metrics_port},
+    }
+
+
+@pytest.mark.parametrize("overlay", ["dev", "production"])
+def test_settings_and_flags_are_known_and_valid(overlay):
+    objects = render(K8S / "overlays" / overlay)
+    [config] = [o["data"] for o in objects if o["kind"] == "ConfigMap" and o["metadata"]["name"].startswith("gateway-")]
+    assert set(config) <= set(variable_names(Settings))
+    assert set(Settings.from_env(config).models) == set(PRESETS)
+    assert not parse(main_container(objects, "model-server")["args"]).unknown
+
+
+def test_the_labels_component_serves_two_versions_and_names_them(tmp_path):
+    objects = with_component(tmp_path, "labels")
+    [config] = [o["data"] for o in objects if o["kind"] == "ConfigMap" and "models.config" in o["data"]]
+    assert config["models.config"].count("num_versions: 2") == len(PRESETS)
+    assert "monitoring.config" in config
+    flags = parse(main_container(objects, "model-server")["args"]).flags
+    assert flags.allow_version_labels_for_unavailable_models
+    assert flags.model_config_file_poll_wait_seconds > 0
