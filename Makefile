@@ -9,7 +9,12 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PROTOS := $(shell find proto -name '*.proto')
 
-.PHONY: help install run train serve test bench soak check format lint types imports generated unit proto lock clean
+# What the images' labels say of them.
+export VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+export REVISION := $(shell git describe --always --abbrev=40 --exclude='*' --dirty 2> /dev/null || echo unknown)
+export CREATED := $(shell git log -1 --format=%cI 2> /dev/null || echo unknown)
+
+.PHONY: help install run train serve test bench soak containers images up down render sbom check format lint types imports generated unit proto lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -45,6 +50,30 @@ soak: install ## the model server for minutes: swaps under load, load and unload
 	@$(BIN)/python -m tests.soak.model_server_cycles
 	@$(BIN)/python -m tests.soak.model_server_fuzz
 
+containers: install ## run the container tests: images, compose, pods (needs an engine, or root to start one)
+	$(BIN)/python -m pytest tests/containers -m containers
+
+images: ## build the container images
+	@docker compose --profile images build
+
+up: ## train once, then serve in containers (the same as docker compose up)
+	@docker compose up
+
+down: ## stop and remove the containers; the store's volume stays
+	@docker compose down
+
+render: ## show what the Kubernetes overlays come to
+	@for overlay in k8s/overlays/*/; do echo "# --- $$overlay"; kubectl kustomize $$overlay; echo ---; done
+
+sbom: install ## the bill of materials (CycloneDX) of each image, from its lock file, into build/sbom/
+	@mkdir -p build/sbom
+	@for part in training serving/gateway serving/model_server; do \
+	  $(BIN)/cyclonedx-py requirements $$part/requirements.lock --output-reproducible -o build/sbom/$$(basename $$part).cdx.json; done
+	@ls build/sbom/*
+
+k8s/components/monitoring/prometheus-rule.yaml: k8s/components/monitoring/prometheus/rules.yml
+	@{ sed '/^spec:/q' $@; sed -n '/^groups:/,$$ s/^/  /p' $<; } > $@.new && mv $@.new $@
+
 check: install lint test ## everything CI runs
 
 format: install ## format the code
@@ -74,6 +103,15 @@ generated: install
 lock: install ## resolve requirements.lock again from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 --all-extras --group dev \
 	  --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' -o requirements.lock
+	$(call lock_image,serving/gateway,--extra gateway --extra tracing)
+	$(call lock_image,serving/model_server,--extra model-server)
+	$(call lock_image,training,--extra training)
+
+# An image installs only what its part needs, of the versions that are tested.
+define lock_image
+$(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 $(2) --constraint requirements.lock \
+  --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' -o $(1)/requirements.lock
+endef
 
 clean: ## remove what was built here (not the store)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,203 @@
+"""`docker compose up` on a real engine, from nothing: it trains, serves, drains, recovers, and trains nothing twice.
+
+In TensorFlow Serving's place stands the embedded model server's image, which the same command line starts.
+"""
+
+import json
+import os
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from serving.client import Client
+from serving.generated.atelier.prediction.v1 import prediction_pb2 as wire
+from tests.gateway_process import free_port
+from tests.grpc_gateway import GrpcClient
+
+pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]
+
+PROJECT = "atelier-under-test"
+SHOE = json.loads(Path("docs/examples/ankle-boot.json").read_text())["instances"]
+HOUSE = {"MedInc": 8.3252, "HouseAge": 41, "AveRooms": 6.984, "AveBedrms": 1.0238,
+         "Population": 322, "AveOccup": 2.5556, "Latitude": 37.88, "Longitude": -122.23}  # fmt: skip
+LONGEST_START_S = 900
+
+
+class Compose:
+    """The project under test."""
+
+    def __init__(self) -> None:
+        self.http_port, self.grpc_port = free_port(), free_port()
+        self._environ = {
+            **os.environ,
+            "ATELIER_HTTP_PORT": str(self.http_port),
+            "ATELIER_GRPC_PORT": str(self.grpc_port),
+            "ATELIER_MODEL_SERVER_IMAGE": "atelier/model-server",
+        }
+
+    def __call__(self, *words: str, timeout_s: int = LONGEST_START_S) -> str:
+        command = ["docker", "compose", "--project-name", PROJECT, *words]
+        done = subprocess.run(
+            command, env=self._environ, capture_output=True, text=True, timeout=timeout_s, check=False
+        )
+        assert done.returncode == 0, f"{words}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+        return done.stdout
+
+    def client(self) -> Client:
+        return Client(f"http://127.0.0.1:{self.http_port}")
+
+    def classify(self) -> dict:
+        with self.client() as client:
+            return client.predict("fashion", SHOE).predictions[0]
+
+    def states(self) -> dict[str, tuple[str, int]]:
+        """Service → its state and its exit code."""
+        lines = self("ps", "--all", "--format", "json").splitlines()
+        return {one["Service"]: (one["State"], one["ExitCode"]) for one in map(json.loads, lines)}
+
+    def inside(self, service: str, script: str) -> str:
+        return self("exec", "-T", service, "sh", "-c", script)
+
+
+@pytest.fixture(scope="module")
+def compose(images):
+    project = Compose()
+    project("down", "--volumes", "--remove-orphans")
+    project("up", "--detach", "--wait", "--no-build")
+    yield project
+    print(project("logs", "--no-color", "--tail", "40"))
+    project("down", "--volumes", "--remove-orphans")
+
+
+def test_answers_over_both_doors(compose):
+    assert compose.classify()["class_name"] == "Ankle boot"
+    with compose.client() as client:
+        [house] = client.predict("housing", [HOUSE]).predictions
+    assert 2 < house["value"] < 6
+
+    door = GrpcClient(compose.grpc_port)
+    instance = wire.Instance(features=wire.Features(values=HOUSE))
+    [regression] = door.call("Regress", wire.RegressRequest(model="housing", instances=[instance])).predictions
+    assert regression.value == pytest.approx(house["value"])
+    image = wire.Instance(image=wire.Image(pixels=bytes(pixel for row in SHOE[0] for pixel in row)))
+    [classification] = door.call("Classify", wire.ClassifyRequest(model="fashion", instances=[image])).predictions
+    assert classification.class_name == "Ankle boot"
+    assert (door.health(), door.health("fashion")) == ("SERVING", "SERVING")
+
+
+@pytest.mark.parametrize("service", ["model-server", "gateway-http", "gateway-grpc"])
+def test_runs_as_nobody_on_a_file_system_that_cannot_be_written(compose, service):
+    assert compose.inside(service, "id -u; id -g").split() == ["10001", "10001"]
+    assert "Read-only" in compose.inside(service, "touch /app/here 2>&1 || true")
+    assert compose.inside(service, "grep CapEff /proc/1/status").split() == ["CapEff:", "0" * 16]
+
+
+def listening(compose, service):
+    """TCP ports that listen on any address of the container's own; its engine's name server is on 127.0.0.11."""
+    table = compose.inside(service, "cat /proc/net/tcp /proc/net/tcp6")
+    sockets = [line.split() for line in table.splitlines() if ":" in line]
+    return {
+        int(fields[1].rpartition(":")[2], 16)
+        for fields in sockets
+        if fields[3] == "0A" and not fields[1].startswith("0B00007F")
+    }
+
+
+def test_nothing_listens_that_is_not_documented(compose):
+    assert listening(compose, "gateway-http") == {8080}
+    assert listening(compose, "gateway-grpc") == {8081, 8082}
+    assert listening(compose, "model-server") == {8500, 8501}
+
+
+def test_the_gateways_image_is_small_and_has_no_tensorflow(compose):
+    assert "tensorflow" not in compose.inside("gateway-http", "ls /opt/atelier/lib/python3*/site-packages")
+    base = os.environ.get("BASE_IMAGE", "python:3.11-slim-bookworm")
+    assert image_bytes("atelier/gateway") - image_bytes(base) < 150e6
+
+
+def image_bytes(name):
+    size = subprocess.run(
+        ["docker", "image", "inspect", "--format", "{{.Size}}", name], check=True, capture_output=True, text=True
+    )
+    return int(size.stdout)
+
+
+@pytest.mark.parametrize("image", ["atelier/gateway", "atelier/model-server", "atelier/training"])
+def test_images_say_what_they_are(images, image):
+    shown = subprocess.run(["docker", "image", "inspect", image], check=True, capture_output=True, text=True)
+    [config] = [one["Config"] for one in json.loads(shown.stdout)]
+    labels = {key.removeprefix("org.opencontainers.image."): value for key, value in config["Labels"].items()}
+    assert labels["licenses"] == "Apache-2.0"
+    assert {"title", "description", "version", "revision", "created"} <= labels.keys()
+    assert "unknown" not in labels.values()
+    assert config["User"] == "10001:10001"
+
+
+def test_a_contract_names_the_revision_that_trained_it(compose):
+    with compose.client() as client:
+        revision = client.contract("fashion").provenance.source_revision
+    head = subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    assert revision.removesuffix("-dirty") == head
+
+
+def test_a_killed_model_server_comes_back_and_the_gateway_with_it(compose):
+    compose.inside("model-server", "kill -9 -1 || true")
+
+    wait_until(lambda: status(compose) == 503)
+    wait_until(lambda: status(compose) == 200)
+    assert compose.classify()["class_name"] == "Ankle boot"
+
+
+def status(compose):
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{compose.http_port}/readyz", timeout=5) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return None
+
+
+def wait_until(condition, timeout_s=240):
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.2)
+
+
+def test_a_second_up_trains_nothing(compose):
+    compose("stop", "trainer")
+    compose("up", "--detach", "--wait", "--no-build")
+    said = compose("logs", "--no-log-prefix", "--tail", "2", "trainer")
+    assert said.count("is published; nothing to train") == 2
+    with compose.client() as client:
+        assert {model["version"] for model in client.models()["models"]} == {"1"}
+
+
+def test_stopping_drains(compose):
+    """Whatever a gateway took on it answers, and every part ends by itself and well."""
+    answers = []
+
+    def call_until_it_is_gone(_):
+        with compose.client() as client:
+            while True:
+                try:
+                    answers.append(client.predict("fashion", SHOE * 64).predictions[0]["class_name"])
+                except OSError:  # not taken on: the port is closed
+                    return
+
+    with ThreadPoolExecutor(4) as callers:
+        calls = [callers.submit(call_until_it_is_gone, caller) for caller in range(4)]
+        wait_until(lambda: len(answers) > 20)
+        compose("stop")
+        for call in calls:
+            call.result(60)
+
+    assert set(answers) == {"Ankle boot"}
+    states = compose.states()
+    assert {states[service] for service in ("gateway-http", "gateway-grpc", "model-server")} == {("exited", 0)}
