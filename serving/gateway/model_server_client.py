@@ -31,6 +31,8 @@ GET_MODEL_STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
 UNRECOGNIZED_LABEL = "INVALID_ARGUMENT: Unrecognized servable version label"
 
 OPTIONS = [
+    # A name may stand for several replicas (a headless service); one address is the same as without.
+    ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}'),
     # A restarted server is found within half a second; gRPC's own back-off goes up to two minutes.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 500),  # also the time one connection attempt may take

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from serving import __version__
 from serving.client import Client
 from serving.generated.atelier.prediction.v1 import prediction_pb2 as wire
 from tests.gateway_process import free_port
@@ -37,7 +38,7 @@ class Compose:
             **os.environ,
             "ATELIER_HTTP_PORT": str(self.http_port),
             "ATELIER_GRPC_PORT": str(self.grpc_port),
-            "ATELIER_MODEL_SERVER_IMAGE": "atelier/model-server",
+            "ATELIER_MODEL_SERVER_IMAGE": f"atelier/model-server:{__version__}",
         }
 
     def __call__(self, *words: str, timeout_s: int = LONGEST_START_S) -> str:
@@ -117,7 +118,7 @@ def test_nothing_listens_that_is_not_documented(compose):
 def test_the_gateways_image_is_small_and_has_no_tensorflow(compose):
     assert "tensorflow" not in compose.inside("gateway-http", "ls /opt/atelier/lib/python3*/site-packages")
     base = os.environ.get("BASE_IMAGE", "python:3.11-slim-bookworm")
-    assert image_bytes("atelier/gateway") - image_bytes(base) < 150e6
+    assert image_bytes(f"atelier/gateway:{__version__}") - image_bytes(base) < 150e6
 
 
 def image_bytes(name):
@@ -127,9 +128,11 @@ def image_bytes(name):
     return int(size.stdout)
 
 
-@pytest.mark.parametrize("image", ["atelier/gateway", "atelier/model-server", "atelier/training"])
+@pytest.mark.parametrize("image", ["gateway", "model-server", "training"])
 def test_images_say_what_they_are(images, image):
-    shown = subprocess.run(["docker", "image", "inspect", image], check=True, capture_output=True, text=True)
+    shown = subprocess.run(
+        ["docker", "image", "inspect", f"atelier/{image}:{__version__}"], check=True, capture_output=True, text=True
+    )
     [config] = [one["Config"] for one in json.loads(shown.stdout)]
     labels = {key.removeprefix("org.opencontainers.image."): value for key, value in config["Labels"].items()}
     assert labels["licenses"] == "Apache-2.0"

@@ -1,6 +1,7 @@
 """What the Kubernetes manifests promise, asserted on what kustomize renders of them."""
 
 import functools
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,6 +11,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from serving import __version__
 from serving.environment import variable_names
 from serving.gateway.settings import Settings
 from serving.model_server.flags import Flags, parse
@@ -223,6 +225,46 @@ def test_service_monitors_scrape_ports_that_exist(production):
         wanted = monitor["spec"]["selector"]["matchLabels"]["app.kubernetes.io/name"]
         ports = {port["name"] for port in the(production, "Service", wanted)["spec"]["ports"]}
         assert {endpoint["port"] for endpoint in monitor["spec"]["endpoints"]} <= ports
+
+
+def compose():
+    return yaml.safe_load(Path("docker-compose.yml").read_text())["services"]
+
+
+def default_of(text: str) -> str:
+    """What Compose takes for ${NAME:-default} where NAME is not set."""
+    return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)
+
+
+def test_compose_and_kubernetes_run_the_same_images(dev, production):
+    in_compose = {name: default_of(service["image"]) for name, service in compose().items()}
+    assert in_compose["trainer"] == main_container(production, "training")["image"]
+    assert in_compose["gateway-http"] == main_container(production, "gateway-http")["image"]
+    assert in_compose["gateway-grpc"] == main_container(production, "gateway-grpc")["image"]
+    assert in_compose["model-server-gpu"] == main_container(production, "model-server")["image"]
+    assert in_compose["embedded-model-server"] == main_container(dev, "model-server")["image"]
+    assert in_compose["model-server"] + "-gpu" == in_compose["model-server-gpu"]
+    for part in ("training", "gateway", "model-server"):
+        assert f"atelier/{part}:{__version__}" in in_compose.values()
+
+
+def test_compose_has_the_ports_settings_and_flags_of_the_code():
+    settings, services = Settings(models=("m",)), compose()
+    assert services["gateway-http"]["ports"] == [f"${{ATELIER_HTTP_PORT:-8080}}:{settings.http_port}"]
+    assert services["gateway-grpc"]["ports"] == [f"${{ATELIER_GRPC_PORT:-8081}}:{settings.grpc_port}"]
+    for name in DOORS:
+        environ = {key: default_of(value) for key, value in services[name]["environment"].items()}
+        assert set(environ) <= set(variable_names(Settings))
+        assert set(Settings.from_env(environ).models) == set(PRESETS)
+    command = parse(services["model-server"]["command"])
+    assert not command.unknown
+    assert command.flags.model_config_file == "/config/models.config"
+
+
+def test_the_model_servers_configuration_serves_every_model_there_is():
+    text = (K8S / "base/model-server/models.config").read_text()
+    assert set(re.findall(r'name: "(\w+)"', text)) == set(PRESETS)
+    assert set(re.findall(r'base_path: "/models/(\w+)"', text)) == set(PRESETS)
 
 
 def test_ports_are_those_of_the_code(production):
