@@ -1,5 +1,6 @@
 """One model server with everything switched on: batching, monitoring, health. And TLS."""
 
+import shutil
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -144,6 +145,24 @@ def test_the_metrics_path_takes_no_query(server: ModelServerProcess) -> None:
     reply = server.client.http("GET", METRICS + "?a=1")
     assert reply.status == 400
     assert reply.body.decode() == f"Unexpected path: {METRICS}?a=1. Should be {METRICS}"
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)")
+def test_prometheus_own_tool_reads_the_page_and_dislikes_only_tensorflow_servings_names(
+    server: ModelServerProcess,
+) -> None:
+    predict(server, 1.0)
+    page = server.client.http("GET", METRICS).body
+    done = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True, check=False)
+    assert done.returncode == 3, done  # 1: the page cannot be parsed; 3: it can, and lint has something to say
+    complaints = {line.split(" ", 1)[1] for line in (done.stdout + done.stderr).decode().splitlines()}
+    assert complaints <= {
+        "metric names should not contain ':'",
+        "no help text",
+        'counter metrics should have "_total" suffix',
+        'non-counter metrics should not have "_total" suffix',
+        'non-histogram and non-summary metrics should not have "_count" suffix',
+    }
 
 
 def test_reload_reports_how_far_metrics_moved(server: ModelServerProcess) -> None:
