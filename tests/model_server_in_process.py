@@ -4,12 +4,16 @@ For what does not depend on signals, exit statuses or what is printed; those nee
 """
 
 import logging
+import shutil
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import Any
 
 from serving.model_server.flags import parse
 from serving.model_server.server import Server
+from tests import tiny_models
 from tests.model_server_process import START_TIMEOUT_S, ModelServerClient, free_port
 
 _SERVER_LOGGER = logging.getLogger("serving.model_server")
@@ -50,3 +54,24 @@ class ModelServerInProcess:
         self._server.stop()
         _SERVER_LOGGER.removeHandler(self._handler)
         self._handler.close()
+
+
+Start = Callable[..., ModelServerInProcess]
+Main = Callable[..., tuple[int, str]]
+
+
+def put(version: Path, base: Path) -> Path:
+    """Publish a copy of a version, whole."""
+    base.mkdir(parents=True, exist_ok=True)
+    staging = shutil.copytree(version, base / f".{version.name}.staging")
+    return staging.rename(base / version.name)
+
+
+def half_server(start: Start, base: Path, *flags: str) -> ModelServerInProcess:
+    return start("--model_name=half", f"--model_base_path={base}", *flags).wait_until_ready()
+
+
+def answer(server: ModelServerInProcess, **spec: Any) -> tuple[int, float]:
+    """The version that answered x = 2, and its answer."""
+    response = server.client.prediction.Predict(tiny_models.predict_request("half", x=[2.0], **spec), timeout=60)
+    return response.model_spec.version.value, response.outputs["y"].float_val[0]

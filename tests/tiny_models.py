@@ -133,6 +133,10 @@ def next_number(path: Path) -> Path:
     def predict(n: Any) -> Any:
         return {"following": n + 1}
 
+    @tf.function(input_signature=[_spec(tf.float32, None, name="x")])
+    def to_half(x: Any) -> Any:
+        return {"half": tf.cast(x, tf.float16)}
+
     def echo(dtype: str) -> Any:
         @tf.function(input_signature=[_spec(tf.as_dtype(dtype), None, name="value")])
         def identity(value: Any) -> Any:
@@ -140,11 +144,15 @@ def next_number(path: Path) -> Path:
 
         return identity
 
-    return _save(tf.Module(), path, {"serving_default": predict} | {f"echo_{d}": echo(d) for d in ECHO_DTYPES})
+    return _save(
+        tf.Module(),
+        path,
+        {"serving_default": predict, "to_half": to_half} | {f"echo_{d}": echo(d) for d in ECHO_DTYPES},
+    )
 
 
 def row_times_two(path: Path) -> Path:
-    """A matrix product: (n, 2) -> (n, 2). `scalar` gives an output of rank 0."""
+    """A matrix product: (n, 2) -> (n, 2). `scalar` gives an output of rank 0, `uneven` outputs of n and 2 n rows."""
     weights = tf.constant([[1.0, 2.0], [3.0, 4.0]])
 
     @tf.function(input_signature=[_spec(tf.float32, None, 2, name="x")])
@@ -155,7 +163,11 @@ def row_times_two(path: Path) -> Path:
     def total(x: Any) -> Any:
         return {"y": tf.reduce_sum(x)}
 
-    return _save(tf.Module(), path, {"serving_default": predict, "scalar": total})
+    @tf.function(input_signature=[_spec(tf.float32, None, 2, name="x")])
+    def uneven(x: Any) -> Any:
+        return {"y": x, "z": tf.concat([x, x], axis=0)}
+
+    return _save(tf.Module(), path, {"serving_default": predict, "scalar": total, "uneven": uneven})
 
 
 def wait(path: Path) -> Path:

@@ -26,6 +26,7 @@ from serving.model_server.tflite_signatures import tflite_signatures
 
 _logger = logging.getLogger(__name__)
 
+MLMD_FILE = "assets.extra/mlmd_uuid"  # machine_learning_metadata.cc: the version's key in a metadata store
 TFLITE_FILE = "model.tflite"  # kTfLiteModelFilename of saved_model_bundle_factory.cc
 
 
@@ -67,6 +68,8 @@ class SavedModelLoader:
         except StatusError:
             self.unload(servable)
             raise
+        if (self.path / MLMD_FILE).exists():
+            metrics.mlmd_map.set(self.id.name, str(self.id.version))
         return servable
 
     def unload(self, servable: Servable) -> None:

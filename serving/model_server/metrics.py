@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from serving.model_server.monitoring import Counter, Histogram, Registry, exponential
+from serving.model_server.monitoring import Counter, Histogram, Registry, StringGauge, exponential
 from serving.model_server.status import Code
 
 REGISTRY = Registry()
@@ -30,6 +30,9 @@ model_warmup_latency = Histogram(
     REGISTRY, f"{_SERVING}/model_warmup_latency", "model_path", "status", limits=_LATENCY_LIMITS
 )
 model_warmup_records_read = Counter(REGISTRY, f"{_SERVING}/model_warmup_records_read", "model_path", "status")
+# Requests are not logged here: it is on the page, and stays without a line.
+request_log_count = Counter(REGISTRY, f"{_SERVING}/request_log_count", "model_name", "status_code")
+mlmd_map = StringGauge(REGISTRY, f"{_SERVING}/mlmd_map", "model_name", "version")
 queuing_latency = Histogram(
     REGISTRY,
     f"{_SERVING}/batching_session/queuing_latency",

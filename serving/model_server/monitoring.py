@@ -1,4 +1,4 @@
-"""Counters and histograms, kept for the whole process as TensorFlow's own monitoring is, and printed for Prometheus.
+"""Counters, gauges and histograms, kept for the whole process as TensorFlow's own are, and printed for Prometheus.
 
 After tensorflow/core/lib/monitoring and tensorflow_serving/util/prometheus_exporter.cc. Knows no metric of ours.
 """
@@ -15,9 +15,9 @@ class Registry:
     """All metrics, by their internal name: /tensorflow/serving/request_count."""
 
     def __init__(self) -> None:
-        self._metrics: dict[str, Counter | Histogram] = {}
+        self._metrics: dict[str, Metric] = {}
 
-    def add(self, name: str, metric: "Counter | Histogram") -> None:
+    def add(self, name: str, metric: "Metric") -> None:
         """Take in a metric."""
         self._metrics[name] = metric
 
@@ -62,6 +62,27 @@ class Counter:
         ]
 
 
+class StringGauge:
+    """A text by label values. Prometheus has no texts: a cell that is set reads 0, as the original prints it."""
+
+    def __init__(self, registry: Registry, name: str, *labels: str) -> None:
+        self._labels = labels
+        self._lock = threading.Lock()
+        self._cells: set[Labels] = set()
+        registry.add(name, self)
+
+    def set(self, *values: str) -> None:
+        """Say that there is a text; which one is on no page."""
+        with self._lock:
+            self._cells.add(values)
+
+    def lines(self, name: str) -> list[str]:
+        """The type, then a line a cell."""
+        with self._lock:
+            cells = sorted(self._cells)
+        return [f"# TYPE {name} gauge"] + [f"{name}{{{_label_text(self._labels, values)}}} 0" for values in cells]
+
+
 class Histogram:
     """Distributes values over buckets by label values."""
 
@@ -93,6 +114,9 @@ class Histogram:
                 lines.append(f'{name}_bucket{{{labels}{"," if labels else ""}le="{limit}"}} {cumulative}')
             lines += [f"{name}_sum{{{labels}}} {total:g}", f"{name}_count{{{labels}}} {cumulative}"]
         return lines
+
+
+Metric = Counter | StringGauge | Histogram
 
 
 def exponential(scale: float, growth: float, count: int) -> list[float]:

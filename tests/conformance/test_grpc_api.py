@@ -20,6 +20,7 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
+from tests.conformance.rows import row
 from tests.model_server_process import ModelServerClient
 from tests.tiny_models import CONTRACT, ECHO_DTYPES, predict_request
 
@@ -53,6 +54,7 @@ def floats(*values: float, shape: list[int] | None = None, **fields: Any) -> ten
 # --- 2.3 Predict --------------------------------------------------------------------------------------------------
 
 
+@row("2.3/1", "2.4/9")
 def test_predict_answers_in_typed_fields(server: ModelServerClient) -> None:
     response = predict(server, "half_plus_two", x=[1.0, 2.0, 5.0])
     output = response.outputs["y"]
@@ -61,6 +63,7 @@ def test_predict_answers_in_typed_fields(server: ModelServerClient) -> None:
     assert [dim.size for dim in output.tensor_shape.dim] == [3]
 
 
+@row("2.3/4")
 def test_the_reply_names_the_resolved_version_and_signature(server: ModelServerClient) -> None:
     request = predict_request("two_versions", x=[2.0])
     request.model_spec.version_label = "stable"
@@ -87,6 +90,7 @@ def test_the_contract_is_an_ordinary_signature(server: ModelServerClient, length
     assert list(response.outputs["contract"].string_val) == [CONTRACT] * length
 
 
+@row("2.3/6")
 def test_a_signature_of_another_method_can_be_predicted_with(server: ModelServerClient) -> None:
     example = tf.train.Example()
     example.features.feature["x"].float_list.value.append(2.0)
@@ -94,6 +98,7 @@ def test_a_signature_of_another_method_can_be_predicted_with(server: ModelServer
     assert list(response.outputs["outputs"].float_val) == [3.0]
 
 
+@row("2.3/3")
 def test_output_filter_chooses_outputs(server: ModelServerClient) -> None:
     request = predict_request("sum_and_diff", a=[3.0], b=[1.0])
     request.output_filter.append("diff")
@@ -102,6 +107,7 @@ def test_output_filter_chooses_outputs(server: ModelServerClient) -> None:
     }
 
 
+@row("2.3/2")
 def test_a_default_stands_in_for_a_missing_input(server: ModelServerClient) -> None:
     assert list(predict(server, "with_default", a=[3.0]).outputs["sum"].float_val) == [4.0]
     assert list(predict(server, "with_default", a=[3.0], b=[2.0]).outputs["sum"].float_val) == [5.0]
@@ -114,6 +120,7 @@ def test_state_is_kept_between_calls(server: ModelServerClient) -> None:
     assert predict(server, "counter", "get_counter").outputs["output"].float_val[0] == before + 2
 
 
+@row("2.4/9")
 @pytest.mark.parametrize("dtype", ECHO_DTYPES)
 def test_every_dtype_goes_in_and_out(server: ModelServerClient, dtype: str) -> None:
     values = {"string": [b"a", b"\xff"], "bool": [True, False]}.get(dtype, [1, 2])
@@ -131,14 +138,14 @@ def test_every_dtype_goes_in_and_out(server: ModelServerClient, dtype: str) -> N
 @pytest.mark.parametrize(
     ("message", "outputs"),
     [
-        pytest.param(floats(2, 4, 6, shape=[3]), [3, 4, 5], id="three-values"),
-        pytest.param(tf.make_tensor_proto([2.0, 4.0, 6.0]), [3, 4, 5], id="content"),
-        pytest.param(floats(2, shape=[3]), [3, 3, 3], id="one-value-fills"),
-        pytest.param(floats(2, 4, shape=[3]), [3, 4, 4], id="the-last-value-fills"),
-        pytest.param(floats(2, 4, 6, 8, shape=[3]), [3, 4, 5], id="too-many-are-ignored"),
-        pytest.param(floats(shape=[3]), [2, 2, 2], id="none-are-zeros"),
-        pytest.param(floats(2, 4), [3], id="no-shape-is-a-scalar"),
-        pytest.param(floats(shape=[3], int_val=[4]), [2, 2, 2], id="another-types-field-is-ignored"),
+        pytest.param(floats(2, 4, 6, shape=[3]), [3, 4, 5], id="2.4/1 three-values"),
+        pytest.param(tf.make_tensor_proto([2.0, 4.0, 6.0]), [3, 4, 5], id="2.4/1 content"),
+        pytest.param(floats(2, shape=[3]), [3, 3, 3], id="2.4/2 one-value-fills"),
+        pytest.param(floats(2, 4, shape=[3]), [3, 4, 4], id="2.4/3 the-last-value-fills"),
+        pytest.param(floats(2, 4, 6, 8, shape=[3]), [3, 4, 5], id="2.4/4 too-many-are-ignored"),
+        pytest.param(floats(shape=[3]), [2, 2, 2], id="2.4/5 none-are-zeros"),
+        pytest.param(floats(2, 4), [3], id="2.4/6 no-shape-is-a-scalar"),
+        pytest.param(floats(shape=[3], int_val=[4]), [2, 2, 2], id="2.4/8 another-types-field-is-ignored"),
     ],
 )
 def test_takes_tensors_as_c_plus_plus_does(
@@ -147,12 +154,13 @@ def test_takes_tensors_as_c_plus_plus_does(
     assert list(server.prediction.Predict(of(message)).outputs["y"].float_val) == outputs
 
 
+@row("2.5/11")
 @pytest.mark.parametrize(
     "message",
     [
-        pytest.param(floats(shape=[3], tensor_content=b"12345"), id="content-of-wrong-size"),
-        pytest.param(floats(1, shape=[-1]), id="negative-dim"),
-        pytest.param(tensor_pb2.TensorProto(), id="no-dtype"),
+        pytest.param(floats(shape=[3], tensor_content=b"12345"), id="2.4/7 content-of-wrong-size"),
+        pytest.param(floats(1, shape=[-1]), id="2.4/7 negative-dim"),
+        pytest.param(tensor_pb2.TensorProto(), id="2.4/7 no-dtype"),
     ],
 )
 def test_refuses_malformed_tensors(server: ModelServerClient, message: tensor_pb2.TensorProto) -> None:
@@ -166,30 +174,33 @@ def test_refuses_malformed_tensors(server: ModelServerClient, message: tensor_pb
 @pytest.mark.parametrize(
     ("request_", "code", "text"),
     [
-        pytest.param(predict_pb2.PredictRequest(), "INVALID_ARGUMENT", "Missing ModelSpec", id="no-model-spec"),
+        pytest.param(predict_pb2.PredictRequest(), "INVALID_ARGUMENT", "Missing ModelSpec", id="2.5/1 no-model-spec"),
         pytest.param(
-            predict_request("", x=[1.0]), "INVALID_ARGUMENT", "ModelSpec has no name specified.", id="empty-name"
+            predict_request("", x=[1.0]), "INVALID_ARGUMENT", "ModelSpec has no name specified.", id="2.5/2 empty-name"
         ),
         pytest.param(
-            predict_request("m", x=[1.0]), "NOT_FOUND", "Servable not found for request: Latest(m)", id="unknown-model"
+            predict_request("m", x=[1.0]),
+            "NOT_FOUND",
+            "Servable not found for request: Latest(m)",
+            id="2.5/3 unknown-model",
         ),
         pytest.param(
             predict_request("half_plus_two", version=7, x=[1.0]),
             "NOT_FOUND",
             "Servable not found for request: Specific(half_plus_two, 7)",
-            id="unknown-version",
+            id="2.5/3 unknown-version",
         ),
         pytest.param(
             predict_request("half_plus_two", "S", x=[1.0]),
             "FAILED_PRECONDITION",
             'Serving signature key "S" not found.',
-            id="unknown-signature",
+            id="2.5/5 unknown-signature",
         ),
         pytest.param(
             predict_request("half_plus_two", a=[1.0], b=[1.0]),
             "INVALID_ARGUMENT",
             "input size does not match signature: 2!=1 len({a,b}) != len({x}). Sent extra: {a,b}. Missing but required: {x}.",
-            id="too-many-inputs",
+            id="2.5/8 too-many-inputs",
         ),
         pytest.param(
             predict_request("half_plus_two"),
@@ -201,25 +212,25 @@ def test_refuses_malformed_tensors(server: ModelServerClient, message: tensor_pb
             predict_request("half_plus_two", z=[1.0]),
             "INVALID_ARGUMENT",
             "Signature input alias: x(feed name: serving_default_x:0) not found in request and no default value provided. Inputs expected to be in the request {z}, or default input alias set: ",
-            id="wrong-name",
+            id="2.5/9 wrong-name",
         ),
         pytest.param(
             predict_request("with_default", a=[1.0], z=[1.0]),
             "INVALID_ARGUMENT",
             "Inputs contains invalid name. Used request inputs: a, request input: a,z",
-            id="leftover-name",
+            id="2.5/10 leftover-name",
         ),
         pytest.param(
             predict_request("half_plus_two", x=["a"]),
             "INVALID_ARGUMENT",
             "Expects arg[0] to be float but string is provided",
-            id="wrong-dtype",
+            id="2.5/12 wrong-dtype",
         ),
         pytest.param(
             predict_request("sum_and_diff", a=[1.0], b=[1]),
             "INVALID_ARGUMENT",
             "Expects arg[1] to be float but int32 is provided",
-            id="wrong-dtype-of-the-second",
+            id="2.5/12 wrong-dtype-of-the-second",
         ),
     ],
 )
@@ -228,6 +239,7 @@ def test_refuses(server: ModelServerClient, request_: predict_pb2.PredictRequest
     assert refusal(lambda: server.prediction.Predict(request_, timeout=60)) == (code, text)
 
 
+@row("2.5/4")
 def test_unknown_label(server: ModelServerClient) -> None:
     request = predict_request("two_versions", x=[1.0])
     request.model_spec.version_label = "L"
@@ -237,6 +249,7 @@ def test_unknown_label(server: ModelServerClient) -> None:
     )
 
 
+@row("2.5/13")
 @pytest.mark.parametrize("timeout", [None, 60])
 def test_a_shape_the_graph_refuses_gets_the_words_of_the_op(server: ModelServerClient, timeout: float | None) -> None:
     request = predict_request("row_times_two", x=[[1.0, 2.0, 3.0]])
@@ -245,6 +258,7 @@ def test_a_shape_the_graph_refuses_gets_the_words_of_the_op(server: ModelServerC
     assert text.startswith("Matrix size-incompatible: In[0]: [1,3], In[1]: [2,2]\n\t [[{{")
 
 
+@row("2.5/14")
 @pytest.mark.parametrize(
     ("aliases", "text"),
     [
@@ -258,12 +272,14 @@ def test_refuses_output_filters(server: ModelServerClient, aliases: list[str], t
     assert refusal(lambda: server.prediction.Predict(request)) == ("INVALID_ARGUMENT", text)
 
 
+@row("2.5/24")
 def test_long_texts_are_cut(server: ModelServerClient) -> None:
     code, text = refusal(lambda: predict(server, "m" * 2000, x=[1.0]))
     expected = ("Servable not found for request: Latest(" + "m" * 2000)[:1024] + "...TRUNCATED"
     assert (code, text) == ("NOT_FOUND", expected)
 
 
+@row("2.3/5", "2.5/22")
 def test_a_deadline_ends_the_run(server: ModelServerClient) -> None:
     request = predict_request("wait", seconds=[30.0])
     assert refusal(lambda: server.prediction.Predict(request, timeout=0.5))[0] == "DEADLINE_EXCEEDED"
@@ -280,23 +296,27 @@ def status_request(name: str, version: int | None = None) -> get_model_status_pb
     return request
 
 
+@row("2.3/12")
 def test_status_lists_versions_newest_first(server: ModelServerClient) -> None:
     response = server.model.GetModelStatus(status_request("two_versions"))
     states = [(item.version, item.state, item.status.error_code) for item in response.model_version_status]
     assert states == [(3, 30, 0), (2, 30, 0)]
 
 
+@row("2.3/12")
 def test_status_of_one_version(server: ModelServerClient) -> None:
     response = server.model.GetModelStatus(status_request("two_versions", 2))
     assert [item.version for item in response.model_version_status] == [2]
 
 
+@row("2.3/12")
 def test_status_ignores_the_label(server: ModelServerClient) -> None:
     request = status_request("two_versions")
     request.model_spec.version_label = "unheard-of"
     assert len(server.model.GetModelStatus(request).model_version_status) == 2
 
 
+@row("2.5/3")
 @pytest.mark.parametrize(
     ("request_", "code", "text"),
     [
@@ -316,6 +336,7 @@ def metadata_request(name: str, *fields: str) -> get_model_metadata_pb2.GetModel
     return request
 
 
+@row("2.3/11")
 def test_metadata_holds_every_signature_whole(server: ModelServerClient) -> None:
     response = server.prediction.GetModelMetadata(metadata_request("with_default", "signature_def"))
     assert (response.model_spec.name, response.model_spec.version.value, response.model_spec.signature_name) == (
@@ -330,6 +351,7 @@ def test_metadata_holds_every_signature_whole(server: ModelServerClient) -> None
     assert set(signature.defaults) == {"b"}
 
 
+@row("2.5/20")
 @pytest.mark.parametrize(
     ("request_", "code", "text"),
     [
@@ -360,6 +382,7 @@ def test_large_messages_are_taken(server: ModelServerClient) -> None:
     assert len(predict(server, "half_plus_two", x=values).outputs["y"].float_val) == len(values)
 
 
+@row("2.5/21")
 def test_reload_refuses_an_empty_config(server: ModelServerClient) -> None:
     refused = refusal(lambda: server.model.HandleReloadConfigRequest(model_management_pb2.ReloadConfigRequest()))
     assert refused == (
@@ -396,6 +419,7 @@ def regress_request(signature: str = "regress", input_: Any = None, model: str =
     return request
 
 
+@row("2.3/7", "2.3/9")
 def test_classify_gives_labels_and_scores(server: ModelServerClient) -> None:
     response = server.prediction.Classify(classify_request())
     spec = response.model_spec
@@ -412,6 +436,7 @@ def test_classify_without_labels_leaves_them_empty(server: ModelServerClient) ->
     ]
 
 
+@row("2.3/8", "2.3/9")
 def test_regress_gives_a_number_an_example(server: ModelServerClient) -> None:
     response = server.prediction.Regress(regress_request())
     assert [item.value for item in response.result.regressions] == [3.0, 4.0]
@@ -426,9 +451,9 @@ def test_a_context_is_part_of_every_example(server: ModelServerClient) -> None:
 @pytest.mark.parametrize(
     ("request_", "text"),
     [
-        pytest.param(classification_pb2.ClassificationRequest(), "Missing ModelSpec", id="no-model-spec"),
-        pytest.param(classify_request("S"), "No signature was found with the name: S", id="unknown-signature"),
-        pytest.param(classify_request("", model="sum_and_diff"), "Expected one input Tensor.", id="two-inputs"),
+        pytest.param(classification_pb2.ClassificationRequest(), "Missing ModelSpec", id="2.5/1 no-model-spec"),
+        pytest.param(classify_request("S"), "No signature was found with the name: S", id="2.5/6 unknown-signature"),
+        pytest.param(classify_request("", model="sum_and_diff"), "Expected one input Tensor.", id="2.5/15 two-inputs"),
         pytest.param(
             classify_request("", model="half_plus_two"),
             "No classification inputs found in SignatureDef: ",
@@ -437,13 +462,13 @@ def test_a_context_is_part_of_every_example(server: ModelServerClient) -> None:
         pytest.param(
             classify_request("regress"),
             'Expected classification signature outputs to contain at least one of "classes" or "scores". Signature was: ',
-            id="no-classes",
+            id="2.5/15 no-classes",
         ),
-        pytest.param(classify_request(input_=input_pb2.Input()), "Input is empty.", id="no-examples"),
+        pytest.param(classify_request(input_=input_pb2.Input()), "Input is empty.", id="2.5/17 no-examples"),
         pytest.param(
             classify_request("classify_vector"),
             "Expected Tensor shape: [batch_size num_classes] but got [2]",
-            id="rank-1",
+            id="2.5/16 rank-1",
         ),
     ],
 )
@@ -456,23 +481,23 @@ def test_classify_refuses(server: ModelServerClient, request_: Any, text: str) -
 @pytest.mark.parametrize(
     ("request_", "text"),
     [
-        pytest.param(regression_pb2.RegressionRequest(), "Missing ModelSpec", id="no-model-spec"),
-        pytest.param(regress_request("S"), "No signature was found with the name: S", id="unknown-signature"),
-        pytest.param(regress_request("", model="sum_and_diff"), "Expected one input Tensor.", id="two-inputs"),
-        pytest.param(regress_request("classify"), "Expected one output Tensor.", id="two-outputs"),
+        pytest.param(regression_pb2.RegressionRequest(), "Missing ModelSpec", id="2.5/1 no-model-spec"),
+        pytest.param(regress_request("S"), "No signature was found with the name: S", id="2.5/6 unknown-signature"),
+        pytest.param(regress_request("", model="sum_and_diff"), "Expected one input Tensor.", id="2.5/15 two-inputs"),
+        pytest.param(regress_request("classify"), "Expected one output Tensor.", id="2.5/15 two-outputs"),
         pytest.param(
-            regress_request("classify_scores"), "No regression outputs found in SignatureDef: ", id="no-outputs"
+            regress_request("classify_scores"), "No regression outputs found in SignatureDef: ", id="2.5/15 no-outputs"
         ),
-        pytest.param(regress_request(input_=input_pb2.Input()), "Input is empty.", id="no-examples"),
+        pytest.param(regress_request(input_=input_pb2.Input()), "Input is empty.", id="2.5/17 no-examples"),
         pytest.param(
             regress_request("regress_wide"),
             "Expected output Tensor shape to be either [batch_size] or [batch_size, 1] but got [2,2]",
-            id="too-wide",
+            id="2.5/16 too-wide",
         ),
         pytest.param(
             regress_request("regress_total"),
             "Input batch size did not match output batch size: 2 vs. 1",
-            id="another-batch",
+            id="2.5/16 another-batch",
         ),
     ],
 )
@@ -494,6 +519,7 @@ CLASSIFY = ("half_plus_two", "classify", "tensorflow/serving/classify")
 REGRESS = ("half_plus_two", "regress", "tensorflow/serving/regress")
 
 
+@row("2.3/10")
 def test_multi_inference_answers_in_the_order_of_the_tasks(server: ModelServerClient) -> None:
     response = server.prediction.MultiInference(multi_request(REGRESS, CLASSIFY))
     assert [item.WhichOneof("result") for item in response.results] == ["regression_result", "classification_result"]
@@ -516,25 +542,25 @@ def test_multi_inference_answers_in_the_order_of_the_tasks(server: ModelServerCl
             multi_request(REGRESS, ("shout", "classify", "m")),
             "INVALID_ARGUMENT",
             "All ModelSpecs in a MultiInferenceRequest must access the same model name.",
-            id="mixed-models",
+            id="2.5/19 mixed-models",
         ),
         pytest.param(
             multi_request(REGRESS, REGRESS),
             "INVALID_ARGUMENT",
             "Duplicate evaluation of signature: regress",
-            id="duplicate",
+            id="2.5/19 duplicate",
         ),
         pytest.param(
             multi_request(("half_plus_two", "S", "m")),
             "INVALID_ARGUMENT",
             "Requested signature not found in model graph: S",
-            id="unknown-signature",
+            id="2.5/7 unknown-signature",
         ),
         pytest.param(
             multi_request(("half_plus_two", "regress", "M")),
             "UNIMPLEMENTED",
             "Unsupported signature method_name: M",
-            id="unknown-method",
+            id="2.5/18 unknown-method",
         ),
     ],
 )

@@ -11,9 +11,18 @@ import grpc
 import pytest
 from google.protobuf import wrappers_pb2
 from prometheus_client.parser import text_string_to_metric_families
-from tensorflow_serving.apis import model_management_pb2, prediction_service_pb2_grpc
+from tensorflow_serving.apis import (
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    inference_pb2,
+    model_management_pb2,
+    model_pb2,
+    prediction_service_pb2_grpc,
+)
 
 from tests import tiny_models
+from tests.conformance.rows import row
+from tests.model_server_in_process import ModelServerInProcess
 from tests.model_server_process import ModelServerProcess, write_model_config
 
 METRICS = "/monitoring/prometheus/metrics"
@@ -66,6 +75,7 @@ def predict(server: ModelServerProcess, number: float) -> float:
     return response.outputs["y"].float_val[0]
 
 
+@row("3.2/4", "4/11")
 def test_concurrent_calls_share_runs_and_each_gets_its_own_answer(server: ModelServerProcess) -> None:
     before = samples(server)
     with ThreadPoolExecutor(8) as callers:
@@ -91,6 +101,7 @@ def test_the_contract_can_be_asked_for_with_batching(server: ModelServerProcess)
     assert list(values) == [tiny_models.CONTRACT] * 2
 
 
+@row("3.7/3", "3.7/6")
 @pytest.mark.parametrize(
     ("body", "error"),
     [
@@ -103,6 +114,7 @@ def test_what_cannot_be_batched_is_refused(server: ModelServerProcess, body: Any
     assert (reply.status, reply.error) == (400, error)
 
 
+@row("3.7/3")
 def test_inputs_of_a_batch_must_be_equally_long(server: ModelServerProcess) -> None:
     reply = server.client.http("POST", "/v1/models/two:predict", {"inputs": {"a": [1], "b": [1, 2]}})
     assert (reply.status, reply.error) == (
@@ -111,12 +123,14 @@ def test_inputs_of_a_batch_must_be_equally_long(server: ModelServerProcess) -> N
     )
 
 
+@row("3.7/5")
 def test_outputs_must_have_the_batch_dimension(server: ModelServerProcess) -> None:
     body = {"signature_name": "scalar", "inputs": [[1, 2]]}
     reply = server.client.http("POST", "/v1/models/rows:predict", body)
     assert (reply.status, reply.error) == (400, "Batched output tensor has 0 dimensions")
 
 
+@row("4/5", "4/6", "4/7")
 def test_requests_are_counted_by_status_and_timed_if_they_succeed(server: ModelServerProcess) -> None:
     before = samples(server)
     predict(server, 1.0)
@@ -141,6 +155,38 @@ def test_requests_are_counted_by_status_and_timed_if_they_succeed(server: ModelS
     assert moved("runtime_latency_count", model_name="half", API="Predict", runtime="TF1") == 2
 
 
+@row("4/8", "4/13")
+def test_of_other_grpc_calls_only_examples_are_counted(server: ModelServerProcess) -> None:
+    before = samples(server)
+    task = inference_pb2.InferenceTask(method_name="tensorflow/serving/regress")
+    task.model_spec.name, task.model_spec.signature_name = "half", "regress"
+    request = inference_pb2.MultiInferenceRequest(tasks=[task])
+    for value_ in (1.0, 2.0, 3.0):
+        feature = request.input.example_list.examples.add().features.feature["x"]
+        feature.float_list.value.append(value_)
+    server.client.prediction.MultiInference(request)
+    spec = model_pb2.ModelSpec(name="half")
+    server.client.prediction.GetModelMetadata(
+        get_model_metadata_pb2.GetModelMetadataRequest(model_spec=spec, metadata_field=["signature_def"])
+    )
+    server.client.model.GetModelStatus(get_model_status_pb2.GetModelStatusRequest(model_spec=spec))
+    after = samples(server)
+    counted = [key for key in after if key[0] == "request_count_total"]
+    assert all(after[key] == before.get(key, 0.0) for key in counted)
+    for name in ("request_example_counts_sum", "request_example_count_total"):
+        assert value(after, name, model="half") - value(before, name, model="half") == 3
+
+
+@row("4/3", "4/10", "4/14")
+def test_every_metric_has_its_type_and_load_attempts_are_counted(server: ModelServerProcess) -> None:
+    page = server.client.http("GET", METRICS).body.decode()
+    assert "# TYPE :tensorflow:serving:request_log_count counter\n" in page
+    assert "# TYPE :tensorflow:serving:mlmd_map gauge\n" in page
+    assert page.count(':tensorflow:cc:saved_model:load_attempt_count{model_path="') == 3
+    assert "# HELP" not in page
+
+
+@row("3.2/6", "4/1")
 def test_the_metrics_path_takes_no_query(server: ModelServerProcess) -> None:
     reply = server.client.http("GET", METRICS + "?a=1")
     assert reply.status == 400
@@ -165,6 +211,7 @@ def test_prometheus_own_tool_reads_the_page_and_dislikes_only_tensorflow_serving
     }
 
 
+@row("2.3/16")
 def test_reload_reports_how_far_metrics_moved(server: ModelServerProcess) -> None:
     request = model_management_pb2.ReloadConfigRequest(metric_names=["/tensorflow/serving/request_count", "/unknown"])
     base = Path(str(server._log)).parent
@@ -202,24 +249,42 @@ def test_an_unknown_service_has_no_health(server: ModelServerProcess) -> None:
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
 
 
-def test_grpc_can_be_secured(tmp_path: Path) -> None:
+@row("3.2/7")
+@pytest.mark.parametrize("client_verify", [False, True])
+def test_grpc_can_be_secured(tmp_path: Path, client_verify: bool) -> None:
     key, certificate = tmp_path / "key", tmp_path / "certificate"
     command = (
         "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
     )
     subprocess.run([*command.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True)
     pem = {name: file.read_text().replace("\n", "\\n") for name, file in (("key", key), ("cert", certificate))}
-    (tmp_path / "ssl").write_text(f'server_key: "{pem["key"]}" server_cert: "{pem["cert"]}" client_verify: false')
-    tiny_models.publish(tiny_models.half_plus_two, tmp_path / "half", 1)
-    process = ModelServerProcess(
-        tmp_path / "log", f"--model_base_path={tmp_path / 'half'}", f"--ssl_config_file={tmp_path / 'ssl'}"
+    (tmp_path / "ssl").write_text(
+        f'server_key: "{pem["key"]}" server_cert: "{pem["cert"]}" custom_ca: "{pem["cert"]}" '
+        f"client_verify: {str(client_verify).lower()}"
     )
+    tiny_models.publish(tiny_models.half_plus_two, tmp_path / "half", 1)
+    server = ModelServerInProcess(
+        tmp_path / "log",
+        "--model_name=half",
+        f"--model_base_path={tmp_path / 'half'}",
+        f"--ssl_config_file={tmp_path / 'ssl'}",
+    )
+    ca, own = certificate.read_bytes(), (key.read_bytes(), certificate.read_bytes())
     try:
-        process.wait_until_ready()
-        credentials = grpc.ssl_channel_credentials(certificate.read_bytes())
-        with grpc.secure_channel(f"localhost:{process.port}", credentials) as channel:
-            stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-            response = stub.Predict(tiny_models.predict_request("default", x=[2.0]), timeout=60)
-        assert list(response.outputs["y"].float_val) == [3.0]
+        server.wait_until_ready()
+        assert secured_answer(server.port, grpc.ssl_channel_credentials(ca, *own)) == [3.0]
+        without = grpc.ssl_channel_credentials(ca)
+        if client_verify:
+            with pytest.raises(grpc.RpcError):
+                secured_answer(server.port, without)
+        else:
+            assert secured_answer(server.port, without) == [3.0]
     finally:
-        process.kill()
+        server.kill()
+
+
+def secured_answer(port: int, credentials: grpc.ChannelCredentials) -> list[float]:
+    with grpc.secure_channel(f"localhost:{port}", credentials) as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        response = stub.Predict(tiny_models.predict_request("half", x=[2.0]), timeout=60)
+    return list(response.outputs["y"].float_val)

@@ -13,6 +13,7 @@ import grpc
 import pytest
 
 from tests import tiny_models
+from tests.conformance.rows import row
 from tests.model_server_process import ModelServerProcess, wait_until
 
 Start = Callable[..., ModelServerProcess]
@@ -69,6 +70,7 @@ def test_a_signal_ends_a_start_that_waits(start: Start, tmp_path: Path) -> None:
     assert server.wait(30) == 0
 
 
+@row("3.2/3")
 def test_a_bad_config_file_is_explained_on_stderr(start: Start, tmp_path: Path) -> None:
     (tmp_path / "config").write_text("improperly formatted file contents")
     server = start(f"--model_config_file={tmp_path / 'config'}")

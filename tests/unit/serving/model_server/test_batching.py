@@ -14,6 +14,7 @@ from serving.model_server.batch_scheduler import QueueOptions, SharedBatchSchedu
 from serving.model_server.batching_config import batching_options
 from serving.model_server.batching_runner import BatchingOptions, BatchingRunner
 from serving.model_server.status import Code, StatusError
+from tests.conformance.rows import row
 
 WAIT_S = 30.0
 
@@ -91,6 +92,7 @@ def queued(runner: BatchingRunner) -> int:
     return sum(len(batch.tasks) for queue in runner._queues.values() for batch in queue._batches)
 
 
+@row("3.7/1")
 def test_waiting_requests_become_one_batch(scheduler: SharedBatchScheduler, doubler: Doubler) -> None:
     runner = BatchingRunner(doubler, scheduler, options())
     assert run_held(runner, doubler, [x(1), x(2, 3), x(4)]) == [[2], [4, 6], [8]]
@@ -116,6 +118,7 @@ def test_a_full_batch_does_not_wait(scheduler: SharedBatchScheduler, doubler: Do
     assert answers == [[2], [4]]
 
 
+@row("3.7/6")
 def test_a_request_larger_than_a_batch_is_refused(scheduler: SharedBatchScheduler, doubler: Doubler) -> None:
     runner = BatchingRunner(doubler, scheduler, options("max_batch_size { value: 2 }"))
     with pytest.raises(StatusError, match="Task size 3 is larger than maximum input batch size 2") as caught:
@@ -123,6 +126,7 @@ def test_a_request_larger_than_a_batch_is_refused(scheduler: SharedBatchSchedule
     assert caught.value.code is Code.INVALID_ARGUMENT
 
 
+@row("2.5/23")
 def test_a_full_queue_refuses(scheduler: SharedBatchScheduler, doubler: Doubler) -> None:
     text = "max_batch_size { value: 1 } max_enqueued_batches { value: 2 }"
     outcomes = run_held(BatchingRunner(doubler, scheduler, options(text)), doubler, [x(1), x(2), x(3)])
@@ -131,6 +135,7 @@ def test_a_full_queue_refuses(scheduler: SharedBatchScheduler, doubler: Doubler)
     assert outcomes[2].message.startswith("The batch scheduling queue")
 
 
+@row("3.7/8")
 def test_a_batch_is_padded_to_an_allowed_size(scheduler: SharedBatchScheduler, doubler: Doubler) -> None:
     text = "max_batch_size { value: 8 } allowed_batch_sizes: 4 allowed_batch_sizes: 8"
     runner = BatchingRunner(doubler, scheduler, options(text))
@@ -138,6 +143,7 @@ def test_a_batch_is_padded_to_an_allowed_size(scheduler: SharedBatchScheduler, d
     assert doubler.batches == [[1, 2, 1, 1]]
 
 
+@row("3.7/7")
 def test_a_large_request_is_split_and_joined_again(scheduler: SharedBatchScheduler, doubler: Doubler) -> None:
     text = (
         "max_batch_size { value: 10 } enable_large_batch_splitting { value: true } "
@@ -148,6 +154,7 @@ def test_a_large_request_is_split_and_joined_again(scheduler: SharedBatchSchedul
     assert doubler.batches == [[100], [1, 2, 3], [4, 5, 6], [7]]
 
 
+@row("3.7/4")
 def test_unequal_shapes_fail_the_batch_unless_padding_is_on(scheduler: SharedBatchScheduler, doubler: Doubler) -> None:
     feeds = [{"x": np.ones((1, 2), np.float32)}, {"x": np.ones((1, 3), np.float32)}]
     outcomes = run_held(BatchingRunner(doubler, scheduler, options()), doubler, feeds)
@@ -157,6 +164,7 @@ def test_unequal_shapes_fail_the_batch_unless_padding_is_on(scheduler: SharedBat
     assert run_held(padding, doubler, feeds) == [[[2, 2, 0]], [[2, 2, 2]]]
 
 
+@row("3.7/9")
 @pytest.mark.parametrize(
     ("fetch", "error"),
     [
@@ -215,6 +223,7 @@ def test_a_request_whose_time_is_up_in_the_queue_is_not_run(scheduler: SharedBat
     assert (caught.value.code, doubler.batches) == (Code.RESOURCE_EXHAUSTED, [])
 
 
+@row("3.7/1")
 def test_two_models_take_turns(scheduler: SharedBatchScheduler, doubler: Doubler) -> None:
     """One thread, a long queue before it: the other model's only batch is second, not last."""
     busy = BatchingRunner(doubler, scheduler, options("max_batch_size { value: 1 }"))
@@ -233,11 +242,13 @@ def test_two_models_take_turns(scheduler: SharedBatchScheduler, doubler: Doubler
     assert doubler.batches.index([7]) <= 2
 
 
+@row("3.7/2")
 def test_parameters_left_out_are_the_schedulers_defaults() -> None:
     assert options().queue == QueueOptions(1000, 0.0, 10)
     assert options("max_batch_size { value: 32 }").queue.max_batch_size == 32
 
 
+@row("3.2/5")
 def test_the_last_allowed_size_must_be_the_largest_batch() -> None:
     with pytest.raises(StatusError, match="last entry was 4; expected 8"):
         options("max_batch_size { value: 8 } allowed_batch_sizes: 4")

@@ -9,6 +9,7 @@ from tensorflow.core.framework import types_pb2
 from serving.model_server.json_reply import Output, decimals, predict_document
 from serving.model_server.json_request import RequestFormat
 from serving.model_server.status import StatusError
+from tests.conformance.rows import row
 
 
 def document(format_: RequestFormat, **outputs: Output) -> str:
@@ -78,6 +79,7 @@ def test_every_document_is_json(format_: RequestFormat) -> None:
     )["a"] == array[1].tolist()
 
 
+@row("1.5/10", "1.8/21")
 @pytest.mark.parametrize(
     ("outputs", "error"),
     [

@@ -14,6 +14,7 @@ from serving.model_server.json_request import RequestFormat, parse_predict_reque
 from serving.model_server.json_tensor import IrregularValue, decode_b64_object, read_dense, read_item
 from serving.model_server.json_writer import to_bytes
 from serving.model_server.status import StatusError
+from tests.conformance.rows import row
 
 
 def infos(**dtypes: int) -> dict[str, Any]:
@@ -86,6 +87,7 @@ def test_a_signature_without_inputs_cannot_be_called() -> None:
         parse_predict_request(b'{"inputs": 1}', lambda _: {})
 
 
+@row("1.4/18")
 @pytest.mark.parametrize(("text", "data"), [("aGk=", b"hi"), ("aGk", b"hi"), (" aG\nk= ", b"hi"), ("", b"")])
 def test_base64_needs_no_padding_and_takes_white_space(text: str, data: bytes) -> None:
     assert decode_b64_object({"b64": text}) == data

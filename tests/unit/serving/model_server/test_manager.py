@@ -11,6 +11,7 @@ from serving.model_server.manager import AspiredVersionsManager, ManagerOptions
 from serving.model_server.servable import Servable, ServableId
 from serving.model_server.state_monitor import ManagerState, ServableStateMonitor
 from serving.model_server.status import Code, StatusError
+from tests.conformance.rows import row
 
 WAIT_S = 30.0
 
@@ -92,6 +93,7 @@ AVAILABLE, LOADING, UNLOADING, END = (
 )
 
 
+@row("3.4/6")
 def test_lends_the_highest_available_version(bench: Callable[..., Bench]) -> None:
     b = bench()
     b.aspire(loader(1), loader(2))
@@ -136,6 +138,7 @@ def test_a_version_on_loan_is_not_unloaded(bench: Callable[..., Bench]) -> None:
     b.wait_for(v1=END, v2=AVAILABLE)
 
 
+@row("3.4/7")
 def test_a_load_is_tried_again(bench: Callable[..., Bench]) -> None:
     b, flaky = bench(max_num_load_retries=2, load_retry_interval_s=0.0), loader(1, failures=2)
     b.aspire(flaky)
@@ -143,6 +146,7 @@ def test_a_load_is_tried_again(bench: Callable[..., Bench]) -> None:
     assert flaky.attempts == 3
 
 
+@row("3.4/7")
 def test_a_load_that_keeps_failing_ends_with_its_error(bench: Callable[..., Bench]) -> None:
     b, bad = bench(max_num_load_retries=1, load_retry_interval_s=-1.0), loader(1, failures=9)
     b.aspire(bad)
@@ -152,6 +156,7 @@ def test_a_load_that_keeps_failing_ends_with_its_error(bench: Callable[..., Benc
     assert (error.code, error.message, bad.attempts) == (Code.DATA_LOSS, "broken", 2)
 
 
+@row("3.4/7")
 def test_a_failed_version_is_tried_again_only_after_it_left_the_wish(bench: Callable[..., Bench]) -> None:
     b, bad = bench(max_num_load_retries=0), loader(1, failures=1)
     b.aspire(bad)
@@ -165,6 +170,7 @@ def test_a_failed_version_is_tried_again_only_after_it_left_the_wish(bench: Call
     b.wait_for(v1=AVAILABLE, v2=END)
 
 
+@row("3.4/8")
 def test_a_version_that_waits_for_its_retry_is_dropped_when_unwanted(bench: Callable[..., Bench]) -> None:
     b = bench(load_retry_interval_s=3600.0)
     b.aspire(loader(1, failures=9))

@@ -3,8 +3,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from serving.model_server import metrics
 from serving.model_server.monitoring import Counter, Histogram, Registry, exponential
 from serving.model_server.status import Code
+from tests.conformance.rows import row
 
 
+@row("4/3")
 def test_a_metric_without_events_is_only_its_type() -> None:
     registry = Registry()
     Counter(registry, "/tensorflow/serving/request_count", "model_name")
@@ -24,12 +26,14 @@ def test_counters_have_a_line_a_cell() -> None:
     ]
 
 
+@row("4/3")
 def test_a_counter_without_labels_has_empty_braces() -> None:
     registry = Registry()
     Counter(registry, "/c").increment(by=3)
     assert registry.page() == "# TYPE :c counter\n:c{} 3\n"
 
 
+@row("4/4")
 def test_buckets_are_cumulative_and_limits_are_exclusive() -> None:
     registry = Registry()
     histogram = Histogram(registry, "/h", "m", limits=exponential(10, 1.8, 3))
@@ -46,6 +50,7 @@ def test_buckets_are_cumulative_and_limits_are_exclusive() -> None:
     ]
 
 
+@row("4/6")
 def test_only_successes_have_a_latency() -> None:
     metrics.record_request("only-failures", "Predict", "GRPC", Code.NOT_FOUND, 0.0)
     page = metrics.REGISTRY.page()
@@ -53,6 +58,7 @@ def test_only_successes_have_a_latency() -> None:
     assert 'request_latency_count{model_name="only-failures"' not in page
 
 
+@row("4/4", "4/12")
 def test_the_names_and_buckets_are_tensorflow_servings() -> None:
     metrics.record_request("named", "Predict", "GRPC", Code.OK, 0.0)
     page = metrics.REGISTRY.page()

@@ -1,4 +1,5 @@
 from serving.model_server.policy import Action, ActionKind, HarnessState, Snapshot, next_action
+from tests.conformance.rows import row
 
 NEW, LOADING, READY, ERROR = HarnessState.NEW, HarnessState.LOADING, HarnessState.READY, HarnessState.ERROR
 LOAD, UNLOAD = ActionKind.LOAD, ActionKind.UNLOAD
@@ -35,5 +36,6 @@ def test_everything_goes_when_nothing_is_wanted() -> None:
     assert action((1, READY, False), (2, READY, False)) == Action(UNLOAD, 1)
 
 
+@row("3.4/3")
 def test_of_two_unwanted_versions_one_goes_before_the_new_one_is_there() -> None:
     assert action((1, READY, False), (2, READY, False), (3, NEW, True)) == Action(UNLOAD, 1)

@@ -13,6 +13,7 @@ from serving.model_server.source import (
     ServableToMonitor,
     find_versions,
 )
+from tests.conformance.rows import row
 
 WAIT_S = 30.0
 
@@ -37,6 +38,7 @@ def test_the_highest_number_is_the_latest(tmp_path: Path) -> None:
     assert found(make(tmp_path, "2", "10", "x", ".11", "12.tmp", "1e3")) == {10: "10"}
 
 
+@row("3.3/2")
 def test_names_are_read_as_signed_numbers(tmp_path: Path) -> None:
     assert found(make(tmp_path, "00000123", "-1"), "all {}") == {123: "00000123", -1: "-1"}
 
@@ -45,11 +47,19 @@ def test_numbers_beyond_int64_are_no_versions(tmp_path: Path) -> None:
     assert found(make(tmp_path, "1", "9223372036854775808"), "all {}") == {1: "1"}
 
 
+@row("3.3/4")
+def test_whether_a_version_is_whole_or_a_directory_is_not_checked(tmp_path: Path) -> None:
+    (make(tmp_path, "1") / "2").write_text("no directory")
+    assert found(tmp_path, "all {}") == {1: "1", 2: "2"}
+
+
+@row("3.3/3")
 def test_of_two_names_for_a_number_the_later_wins(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert found(make(tmp_path, "01", "1")) == {1: "1"}
     assert "Duplicate version directories detected. Version 1 will be loaded from 1, 01 will be ignored." in caplog.text
 
 
+@row("3.2/2", "3.3/5")
 @pytest.mark.parametrize(
     ("policy", "versions"),
     [
@@ -63,6 +73,7 @@ def test_policies(tmp_path: Path, policy: str, versions: set[int]) -> None:
     assert set(found(make(tmp_path, "1", "2", "3"), policy)) == versions
 
 
+@row("3.3/6")
 def test_a_directory_without_versions_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert found(tmp_path) == {}
     assert f"No versions of servable m found under base path {tmp_path}." in caplog.text
@@ -114,6 +125,7 @@ def test_polls_once_a_configuration_if_told_to(tmp_path: Path, wishes: Wishes) -
     source.stop()
 
 
+@row("3.3/1")
 def test_a_missing_base_path_stops_the_poll_for_all(tmp_path: Path, wishes: Wishes) -> None:
     source = FileSystemStoragePathSource(wishes, -1)
     source.update([monitored(make(tmp_path / "a", "1"), name="a"), monitored(tmp_path / "b", name="b")])
