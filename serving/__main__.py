@@ -58,7 +58,10 @@ def serve(environ: dict[str, str], scratch: Path) -> None:
     try:
         tell(f"serving {', '.join(gateway.models)} from {store}; the model server takes a few seconds to start")
         if supervisor.start():
-            sample.show(stack.local_url(gateway), stack.local_grpc_address(gateway), gateway.models)
+            if gateway.api_keys_file:
+                tell(f"up: {stack.local_url(gateway)}; who calls needs an API key, so no sample answer is shown")
+            else:
+                sample.show(stack.local_url(gateway), stack.local_grpc_address(gateway), gateway.models)
             supervisor.watch()
     finally:
         tell("stopping")

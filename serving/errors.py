@@ -1,8 +1,8 @@
 """What can go wrong while serving, in our words, sorted by what the caller can do. Knows no transport.
 
     ServingError
-    ├── fix the request:    InvalidInput, WrongTask, UnknownModel
-    ├── try again later:    ModelNotReady, ModelServerUnreachable, DeadlineExceeded
+    ├── fix the request:    InvalidInput, WrongTask, UnknownModel, Unauthenticated
+    ├── try again later:    TooManyRequests, ModelNotReady, ModelServerUnreachable, DeadlineExceeded
     └── nothing, tell us:   ModelServerFault
 
 Each door owns one table from these to its own codes; a test fails when a class is missing from one.
@@ -45,6 +45,18 @@ class UnknownModel(ServingError):
     def __init__(self, model: str, detail: str) -> None:
         super().__init__(detail)
         self.model = model
+
+
+class Unauthenticated(ServingError):
+    """The caller has shown no API key, or none that is known."""
+
+
+class TooManyRequests(ServingError):
+    """The caller has sent more requests than its key allows."""
+
+    def __init__(self, requests_per_second: float, retry_after_s: float) -> None:
+        super().__init__(f"this API key may send {requests_per_second:g} requests a second")
+        self.retry_after_s = retry_after_s
 
 
 class ModelNotReady(ServingError):

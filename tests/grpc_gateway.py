@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,13 +40,22 @@ class GrpcClient:
     def __init__(self, port: int) -> None:
         self.channel = grpc.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.max_send_message_length", -1)])
 
-    def start(self, method: str, request: Any, timeout_s: float = DEADLINE_S, request_id: str = "") -> Any:
+    def start(
+        self,
+        method: str,
+        request: Any,
+        timeout_s: float = DEADLINE_S,
+        request_id: str = "",
+        metadata: Sequence[tuple[str, str]] = (),
+    ) -> Any:
         """The future of a call."""
         return self.channel.unary_unary(
             f"/{SERVICE}/{method}",
             request_serializer=REQUESTS[method].SerializeToString,
             response_deserializer=getattr(wire, f"{method}Response").FromString,
-        ).future(request, timeout=timeout_s, metadata=[("x-request-id", request_id)] if request_id else None)
+        ).future(
+            request, timeout=timeout_s, metadata=[*metadata, *([("x-request-id", request_id)] if request_id else [])]
+        )
 
     def call(self, method: str, request: Any, **options: Any) -> Any:
         return self.start(method, request, **options).result()

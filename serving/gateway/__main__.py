@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 
 from serving.environment import SettingError
+from serving.gateway.api_keys import ApiKeys, configured_keys, make_key
 from serving.gateway.open_files import allow_connections
 from serving.gateway.ports import PortTaken
 from serving.gateway.settings import Settings
@@ -21,29 +22,52 @@ Offer the models of a TensorFlow Serving compatible model server, over HTTP or o
 
 Settings are ATELIER_* environment variables; ATELIER_MODELS is required. SIGTERM finishes the requests in flight first.
 """
+KEY_DESCRIPTION = """\
+Make an API key. The first line is the key: it goes to the client, and is shown nowhere again. The second line, with its
+hash, goes into the file that ATELIER_API_KEYS_FILE names; the gateway reads it when it starts.
+"""
 
 
 def main() -> int:
     """Check everything that can be checked, then serve until a signal."""
-    parser = argparse.ArgumentParser(
-        "python -m serving.gateway",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("door", choices=DOORS)
-    door = parser.parse_args().door
+    arguments = make_parser().parse_args()
+    if arguments.command == "key":
+        return print_key(arguments.name, arguments.requests_per_second)
     try:
-        DOORS[door](Settings.from_env(os.environ))
+        DOORS[arguments.command](Settings.from_env(os.environ))
     except (SettingError, PortTaken) as error:
         print(f"python -m serving.gateway: {error}", file=sys.stderr)
         return 1
     return 0
 
 
+def make_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser("python -m serving.gateway", description=DESCRIPTION)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for door in DOORS:
+        commands.add_parser(door, help=f"the {door} door", description=DESCRIPTION)
+    key = commands.add_parser("key", help="make an API key", description=KEY_DESCRIPTION)
+    key.add_argument("name", help="whose it is; logs show it")
+    key.add_argument("--requests-per-second", default="", help="how many it may send; without, as many as it likes")
+    return parser
+
+
+def print_key(name: str, requests_per_second: str) -> int:
+    """A new key on one line, and on the next what the file of keys gets."""
+    try:
+        print(*make_key(name, requests_per_second), sep="\n")
+    except ValueError as error:
+        print(f"python -m serving.gateway key: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
 def serve_http(settings: Settings) -> None:
     """The HTTP door, until a signal."""
+    keys = configured_keys(settings)
     allow_connections(settings.max_connections)
-    serve(settings, listen(settings))
+    serve(settings, listen(settings), keys)
 
 
 def serve_grpc(settings: Settings) -> None:
@@ -70,7 +94,7 @@ def listen(settings: Settings) -> socket.socket:
     return listener
 
 
-def serve(settings: Settings, listener: socket.socket) -> None:
+def serve(settings: Settings, listener: socket.socket, keys: ApiKeys | None) -> None:
     """Run the workers until a signal; gunicorn ends by SystemExit with the exit status."""
     metrics_folder = tempfile.mkdtemp(prefix="atelier-metrics-")
     # Read by prometheus_client when it is imported, so before anything that imports it.
@@ -79,7 +103,7 @@ def serve(settings: Settings, listener: socket.socket) -> None:
 
     main_process = os.getpid()
     try:
-        Workers(settings, listener, metrics_folder).run()
+        Workers(settings, listener, metrics_folder, keys).run()
     finally:
         if os.getpid() == main_process:  # a worker ends by the same way, and the others still count
             shutil.rmtree(metrics_folder, ignore_errors=True)

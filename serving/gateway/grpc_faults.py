@@ -1,5 +1,6 @@
 """Faults become google.rpc.Status with details. The gRPC door's one table: error → code."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from serving.errors import (
     ModelServerFault,
     ModelServerUnreachable,
     ServingError,
+    TooManyRequests,
+    Unauthenticated,
     UnknownModel,
     WrongTask,
 )
@@ -36,6 +39,8 @@ KINDS: Mapping[type[ServingError], Kind] = {
     InvalidInput: Kind(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_INPUT"),
     WrongTask: Kind(grpc.StatusCode.INVALID_ARGUMENT, "WRONG_TASK"),
     UnknownModel: Kind(grpc.StatusCode.NOT_FOUND, "UNKNOWN_MODEL"),
+    Unauthenticated: Kind(grpc.StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED"),
+    TooManyRequests: Kind(grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_REQUESTS"),
     ModelNotReady: Kind(grpc.StatusCode.UNAVAILABLE, "MODEL_NOT_READY"),
     ModelServerUnreachable: Kind(grpc.StatusCode.UNAVAILABLE, "MODEL_SERVER_UNREACHABLE"),
     DeadlineExceeded: Kind(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"),
@@ -72,6 +77,8 @@ def _details(error: ServingError, kind: Kind) -> tuple[Message, ...]:
     if isinstance(error, InvalidInput):
         violations = [BadRequest.FieldViolation(field=v.pointer, description=v.detail) for v in error.violations]
         return (BadRequest(field_violations=violations),)
+    if isinstance(error, TooManyRequests):
+        return (RetryInfo(retry_delay=Duration(seconds=math.ceil(error.retry_after_s))),)
     if kind.code is grpc.StatusCode.UNAVAILABLE:
         return (RetryInfo(retry_delay=Duration(seconds=RETRY_AFTER_S)),)
     return ()

@@ -10,6 +10,7 @@ import grpc
 from grpc_status import rpc_status
 
 from serving.errors import ModelServerFault
+from serving.gateway.api_keys import presented_key
 from serving.gateway.grpc_faults import BUG, Fault, fault_of
 from serving.gateway.parts import Parts
 from serving.gateway.request_ids import request_id
@@ -18,6 +19,9 @@ log = logging.getLogger(__name__)
 access_log = logging.getLogger("serving.gateway.access")
 
 REQUEST_ID = "x-request-id"
+
+# Verbs that need no key; nor do health and reflection.
+OPEN = frozenset({"oip_live", "oip_ready"})
 
 Request = TypeVar("Request")
 Reply = TypeVar("Reply")
@@ -28,6 +32,7 @@ class Scope:
     """One call under way. The view says which model it was about, and which version answered."""
 
     timeout_s: float
+    key_name: str = ""
     model: str = ""
     version: str = ""
 
@@ -45,6 +50,8 @@ def answered(
         parts.metrics.in_flight.inc()
         code = "OK"
         try:
+            if parts.keys is not None and verb not in OPEN:
+                scope.key_name = parts.keys.admit(_presented_key(context))
             return view(parts, request, scope)
         except Exception as error:  # noqa: BLE001 (the door's last word: a bug is answered and logged)
             fault = _explained(error, id_)
@@ -76,6 +83,10 @@ def _time_left_s(context: grpc.ServicerContext, most_s: float) -> float:
 
 def _metadata(context: grpc.ServicerContext, key: str) -> str:
     return next((str(value) for name, value in context.invocation_metadata() if name == key), "")
+
+
+def _presented_key(context: grpc.ServicerContext) -> str | None:
+    return presented_key(_metadata(context, "authorization"), _metadata(context, "x-api-key") or None)
 
 
 def _count(parts: Parts, scope: Scope, verb: str, code: str, seconds: float) -> None:

@@ -16,6 +16,7 @@ from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha.reflection import SERVICE_NAME as REFLECTION
 from grpc_reflection.v1alpha.reflection import enable_server_reflection
 
+from serving.gateway.api_keys import configured_keys
 from serving.gateway.grpc_api import SERVICE, prediction_service
 from serving.gateway.grpc_health import make_health, update_health
 from serving.gateway.logs import configure_logging
@@ -34,13 +35,14 @@ def serve(settings: Settings) -> None:
     """Answer until SIGTERM or SIGINT, then finish what is in flight.
 
     Raises:
-        PortTaken: names the settings.
+        PortTaken, SettingError: names the settings.
     """
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     configure_logging(settings)
-    with running(build_parts(settings)):
+    keys = configured_keys(settings)
+    with running(build_parts(settings, keys=keys)):
         stopping.wait()
 
 

@@ -118,7 +118,7 @@ def openapi_json(parts: Parts) -> Response:
     """The description of this door, made from the contracts of what is on offer now."""
     settings = parts.settings
     offers = {model: newest_first(watch.snapshot) for model, watch in parts.offers.watches.items()}
-    return json_response(openapi(Described(offers, settings.max_instances, keys=False)))
+    return json_response(openapi(Described(offers, settings.max_instances, keys=parts.keys is not None)))
 
 
 def docs(_parts: Parts, file: str = "docs.html") -> Response:

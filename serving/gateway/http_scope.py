@@ -8,6 +8,7 @@ from flask import Flask, Response, g, request
 
 from serving.errors import DeadlineExceeded, ModelServerFault
 from serving.gateway import deadlines
+from serving.gateway.api_keys import presented_key
 from serving.gateway.compression import compress
 from serving.gateway.metrics import Metrics
 from serving.gateway.parts import Parts
@@ -20,6 +21,8 @@ access_log = logging.getLogger("serving.gateway.access")
 
 # Probes come every second from every side; counting them would drown the rest.
 UNCOUNTED = frozenset({"livez", "readyz", "metrics", "oip_live", "oip_ready"})
+# What whoever keeps the gateway running needs to see, and the pages, which say nothing of the models.
+OPEN = UNCOUNTED | {"docs", "docs_file"}
 
 
 def json_response(document: object, status: int = 200, mimetype: str = "application/json") -> Response:
@@ -49,6 +52,8 @@ def install(app: Flask, parts: Parts) -> None:
         g.began = time.perf_counter()
         g.request_id = request_id(request.headers.get("X-Request-Id", ""))
         metrics.in_flight.inc()
+        if parts.keys is not None and request.endpoint not in OPEN:
+            g.key_name = parts.keys.admit(_presented_key())
         g.expires = g.began + deadlines.time_allowed_s(
             request.headers.get(deadlines.HEADER), settings.request_timeout_s
         )
@@ -80,6 +85,10 @@ def install(app: Flask, parts: Parts) -> None:
     @app.teardown_request
     def leave(_error: BaseException | None) -> None:
         metrics.in_flight.dec()
+
+
+def _presented_key() -> str | None:
+    return presented_key(request.headers.get("Authorization"), request.headers.get("X-API-Key"))
 
 
 def _count(metrics: Metrics, models: tuple[str, ...], status: int, seconds: float) -> None:

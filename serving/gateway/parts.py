@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from serving.gateway.api_keys import ApiKeys
 from serving.gateway.batching import Batching
 from serving.gateway.metrics import Metrics
 from serving.gateway.model_server import ModelServer
@@ -22,6 +23,7 @@ class Parts:
     offers: Offers
     predictor: Predictor
     metrics: Metrics
+    keys: ApiKeys | None = None  # None: anybody may call
     # Set once the process is told to stop: not ready from then on, though it still answers.
     draining: threading.Event = field(default_factory=threading.Event)
 
@@ -35,10 +37,10 @@ class Parts:
         return Poller(list(self.offers.watches.values()), self.settings.poll_interval_s, show)
 
 
-def build_parts(settings: Settings, metrics_folder: str | None = None) -> Parts:
+def build_parts(settings: Settings, metrics_folder: str | None = None, keys: ApiKeys | None = None) -> Parts:
     """Everything, with a channel to the model server; nothing is asked of it yet."""
     metrics = Metrics(metrics_folder)
     server = GrpcModelServer(settings.model_server, metrics.observe_call)
     offers = Offers(settings.models, server, labels_kept_s=settings.poll_interval_s)
     batching = Batching(server, settings.max_model_server_batch, coalesce=settings.coalesce)
-    return Parts(settings, server, offers, Predictor(offers, batching, settings.max_instances), metrics)
+    return Parts(settings, server, offers, Predictor(offers, batching, settings.max_instances), metrics, keys)

@@ -1,5 +1,6 @@
 """Faults become application/problem+json (RFC 9457). The HTTP door's one table: error → status."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,8 @@ from serving.errors import (
     ModelServerFault,
     ModelServerUnreachable,
     ServingError,
+    TooManyRequests,
+    Unauthenticated,
     UnknownModel,
     WrongTask,
 )
@@ -32,6 +35,8 @@ KINDS: Mapping[type[ServingError], Kind] = {
     InvalidInput: Kind(422, "invalid-input", "The request does not meet the model's contract"),
     WrongTask: Kind(400, "wrong-task", "The model does another task"),
     UnknownModel: Kind(404, "unknown-model", "No such model, version or label"),
+    Unauthenticated: Kind(401, "unauthenticated", "An API key is asked for"),
+    TooManyRequests: Kind(429, "too-many-requests", "More requests than the API key allows"),
     ModelNotReady: Kind(503, "model-not-ready", "The model is not on offer now"),
     ModelServerUnreachable: Kind(503, "model-server-unreachable", "The model server cannot be reached now"),
     DeadlineExceeded: Kind(504, "deadline-exceeded", "The answer did not come in time"),
@@ -90,10 +95,17 @@ def problem_of(error: Exception) -> Problem:
 
 def _of_serving_error(error: ServingError) -> Problem:
     kind = KINDS[type(error)]
-    headers = (("Retry-After", str(RETRY_AFTER_S)),) if kind.status == 503 else ()
     violations = error.violations if isinstance(error, InvalidInput) else ()
     errors = tuple({"pointer": v.pointer, "detail": v.detail} for v in violations)
-    return Problem(kind, explain(error), errors, headers)
+    return Problem(kind, explain(error), errors, _headers(error, kind))
+
+
+def _headers(error: ServingError, kind: Kind) -> tuple[tuple[str, str], ...]:
+    if isinstance(error, Unauthenticated):
+        return (("WWW-Authenticate", 'Bearer realm="atelier"'),)
+    if isinstance(error, TooManyRequests):
+        return (("Retry-After", str(math.ceil(error.retry_after_s))),)
+    return (("Retry-After", str(RETRY_AFTER_S)),) if kind.status == 503 else ()
 
 
 def _of_http_error(error: HTTPException, status: int) -> Problem:

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from serving import environment
 from serving.environment import require
 
+ENVIRONMENTS = ("development", "production")
+# What may be missing in production -> the settings that provide it.
+PROTECTIONS: Mapping[str, str] = {"no-keys": "ATELIER_API_KEYS_FILE", "no-tls": "TLS"}
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -68,6 +71,12 @@ class Settings:
     poll_interval_s: float = 1.0
     # Seconds a stopping worker gives the requests in flight. Below Kubernetes' 30 s until SIGKILL.
     grace_period_s: int = 20
+    # `production` refuses to start unprotected, but for what `accept_in_production` names.
+    environment: str = "development"
+    # What production may do without: `no-keys`, `no-tls` (a proxy in front has them).
+    accept_in_production: tuple[str, ...] = ()
+    # A file of API keys, one a line; none: anybody may call. `python -m serving.gateway key NAME` makes a line.
+    api_keys_file: str = ""
     # Least severe log lines to write.
     log_level: str = "info"
     # One log line a request.
@@ -117,7 +126,21 @@ class Settings:
         )
         require(0.05 <= self.poll_interval_s <= 60, "poll_interval_s", "0.05 to 60 seconds", self.poll_interval_s)
         require(0 <= self.grace_period_s <= 3600, "grace_period_s", "0 to 3600 seconds", self.grace_period_s)
+        require(self.environment in ENVIRONMENTS, "environment", f"one of {', '.join(ENVIRONMENTS)}", self.environment)
+        for accepted in self.accept_in_production:
+            require(accepted in PROTECTIONS, "accept_in_production", f"names of {', '.join(PROTECTIONS)}", accepted)
+        self._refuse_unprotected_production()
         require(self.log_level in LOG_LEVELS, "log_level", f"one of {', '.join(LOG_LEVELS)}", self.log_level)
+
+    def _refuse_unprotected_production(self) -> None:
+        if self.environment != "production":
+            return
+        for missing, is_missing in {"no-keys": not self.api_keys_file, "no-tls": True}.items():
+            if is_missing and missing not in self.accept_in_production:
+                raise environment.SettingError(
+                    f"ATELIER_ENVIRONMENT: production does not start with {missing}: set {PROTECTIONS[missing]}, or "
+                    f"accept it with ATELIER_ACCEPT_IN_PRODUCTION={missing} where something in front does that"
+                )
 
     @staticmethod
     def from_env(environ: Mapping[str, str] = os.environ) -> "Settings":

@@ -9,6 +9,7 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
+from serving.gateway.api_keys import ApiKeys
 from serving.gateway.buffered_worker import BufferedWorker, ConnectionLimits
 from serving.gateway.connection import Phase
 from serving.gateway.http_api import create_app
@@ -28,8 +29,9 @@ WORKER_TIMEOUT_S = 30
 class Workers(BaseApplication):  # type: ignore[misc]
     """The gunicorn application."""
 
-    def __init__(self, settings: Settings, listener: socket.socket, metrics_folder: str) -> None:
+    def __init__(self, settings: Settings, listener: socket.socket, metrics_folder: str, keys: ApiKeys | None) -> None:
         self.settings = settings
+        self._keys = keys
         self._listener = listener
         self._metrics_folder = metrics_folder
         super().__init__()
@@ -57,7 +59,7 @@ class Workers(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Flask:
         """Build the parts; gunicorn calls this in each worker, after the fork."""
-        self.parts = parts = build_parts(self.settings, self._metrics_folder)
+        self.parts = parts = build_parts(self.settings, self._metrics_folder, self._keys)
         poller = parts.poller()
         poller.start()
 

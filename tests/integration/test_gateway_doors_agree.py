@@ -210,6 +210,8 @@ ERRORS = {
     errors.InvalidInput: ((errors.Violation("/instances/0", "x"), errors.Violation("/instances/1", "y")),),
     errors.WrongTask: ("houses", "regression", "classify"),
     errors.UnknownModel: ("houses", "gone"),
+    errors.Unauthenticated: ("no key",),
+    errors.TooManyRequests: (5.0, 0.3),
     errors.ModelNotReady: ("houses", "loading"),
     errors.ModelServerUnreachable: ("away",),
     errors.DeadlineExceeded: ("slow",),

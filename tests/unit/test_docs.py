@@ -15,7 +15,12 @@ DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]
 MAKEFILE = (ROOT / "Makefile").read_text()
 
 SETTINGS_ROW = re.compile(r"^\| `(ATELIER_\w+)` \| (.*?) \|", re.MULTILINE)
-DERIVED = {"ATELIER_WORKERS": "one a core, 2 to 8", "ATELIER_DATA_DIR": "`~/.cache/atelier`"}
+DERIVED = {
+    "ATELIER_API_KEYS_FILE": "none",
+    "ATELIER_ACCEPT_IN_PRODUCTION": "nothing",
+    "ATELIER_WORKERS": "one a core, 2 to 8",
+    "ATELIER_DATA_DIR": "`~/.cache/atelier`",
+}
 
 
 def settings_in_code() -> dict[str, str]:
