@@ -107,7 +107,7 @@ def http_gateway_part(settings: GatewaySettings, environ: Mapping[str, str]) -> 
             return f"{url} does not answer yet ({error})"
         return None if ready else f"{document}"
 
-    return Part("HTTP gateway", command, environ, why_not_ready, settings.grace_period_s + STOP_MARGIN_S)
+    return Part("HTTP gateway", command, environ, why_not_ready, _stop_s(settings))
 
 
 def grpc_gateway_part(settings: GatewaySettings, environ: Mapping[str, str]) -> Part:
@@ -127,7 +127,11 @@ def grpc_gateway_part(settings: GatewaySettings, environ: Mapping[str, str]) -> 
         missing = set(settings.models) - _models_on_offer(metrics)
         return f"not on offer yet: {', '.join(sorted(missing))}" if missing else None
 
-    return Part("gRPC gateway", command, environ, why_not_ready, settings.grace_period_s + STOP_MARGIN_S)
+    return Part("gRPC gateway", command, environ, why_not_ready, _stop_s(settings))
+
+
+def _stop_s(settings: GatewaySettings) -> float:
+    return settings.drain_delay_s + settings.grace_period_s + STOP_MARGIN_S
 
 
 def _models_on_offer(metrics: str) -> set[str]:

@@ -12,13 +12,14 @@ from contextlib import contextmanager
 
 import grpc
 from grpc_health.v1 import health_pb2
+from grpc_health.v1.health import HealthServicer
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha.reflection import SERVICE_NAME as REFLECTION
 from grpc_reflection.v1alpha.reflection import enable_server_reflection
 
 from serving.gateway.api_keys import configured_keys
 from serving.gateway.grpc_api import SERVICE, prediction_service
-from serving.gateway.grpc_health import make_health, update_health
+from serving.gateway.grpc_health import OffersHealth
 from serving.gateway.logs import configure_logging
 from serving.gateway.oip_grpc import SERVICE as INFERENCE
 from serving.gateway.oip_grpc import inference_service
@@ -37,35 +38,40 @@ def serve(settings: Settings) -> None:
     Raises:
         PortTaken, SettingError: names the settings.
     """
-    stopping = threading.Event()
+    told_to_stop, told_again = threading.Event(), threading.Event()
+
+    def on_signal(*_: object) -> None:
+        (told_again if told_to_stop.is_set() else told_to_stop).set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+        signal.signal(number, on_signal)
     configure_logging(settings)
-    keys = configured_keys(settings)
-    with running(build_parts(settings, keys=keys)):
-        stopping.wait()
+    with running(build_parts(settings, keys=configured_keys(settings))) as health:
+        told_to_stop.wait()
+        log.info("leaving: not serving from now on, answering for %g s more", settings.drain_delay_s)
+        health.enter_graceful_shutdown()
+        told_again.wait(settings.drain_delay_s)
 
 
 @contextmanager
-def running(parts: Parts) -> Iterator[None]:
+def running(parts: Parts) -> Iterator[HealthServicer]:
     """The door, open; closed at the end without cutting off a call, within the grace period."""
     settings = parts.settings
     server = make_server(settings)
-    health = make_health(parts.offers)
+    health = OffersHealth(parts.offers, settings.max_connections)
     server.add_generic_rpc_handlers((prediction_service(parts), inference_service(parts)))
-    add_HealthServicer_to_server(health, server)
+    add_HealthServicer_to_server(health.servicer, server)
     enable_server_reflection((SERVICE, INFERENCE, HEALTH, REFLECTION), server)
     bind(server, settings)
     serve_metrics(parts)
-    poller = parts.poller(lambda _watch: update_health(health, parts.offers))
+    poller = parts.poller(lambda _watch: health.update())
     server.start()
     poller.start()
     log.info("listening on %s port %d", settings.grpc_host, settings.grpc_port)
     try:
-        yield
+        yield health.servicer
     finally:
         log.info("stopping: finishing what is in flight")
-        health.enter_graceful_shutdown()
         server.stop(settings.grace_period_s).wait()
         poller.stop()
         parts.server.close()

@@ -12,6 +12,7 @@ from serving.gateway.model_server_client import GrpcModelServer
 from serving.gateway.offers import ModelWatch, Offers, Poller
 from serving.gateway.predictor import Predictor
 from serving.gateway.settings import Settings
+from serving.gateway.shared_flag import Flag
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Parts:
     metrics: Metrics
     keys: ApiKeys | None = None  # None: anybody may call
     # Set once the process is told to stop: not ready from then on, though it still answers.
-    draining: threading.Event = field(default_factory=threading.Event)
+    draining: Flag = field(default_factory=threading.Event)
 
     def poller(self, on_look: Callable[[ModelWatch], None] = lambda _watch: None) -> Poller:
         """Keeps the offers true, once started; `on_look` is called after each look at a model."""
@@ -37,10 +38,16 @@ class Parts:
         return Poller(list(self.offers.watches.values()), self.settings.poll_interval_s, show)
 
 
-def build_parts(settings: Settings, metrics_folder: str | None = None, keys: ApiKeys | None = None) -> Parts:
+def build_parts(
+    settings: Settings,
+    metrics_folder: str | None = None,
+    keys: ApiKeys | None = None,
+    draining: Flag | None = None,
+) -> Parts:
     """Everything, with a channel to the model server; nothing is asked of it yet."""
     metrics = Metrics(metrics_folder)
     server = GrpcModelServer(settings.model_server, metrics.observe_call)
     offers = Offers(settings.models, server, labels_kept_s=settings.poll_interval_s)
     batching = Batching(server, settings.max_model_server_batch, coalesce=settings.coalesce)
-    return Parts(settings, server, offers, Predictor(offers, batching, settings.max_instances), metrics, keys)
+    predictor = Predictor(offers, batching, settings.max_instances)
+    return Parts(settings, server, offers, predictor, metrics, keys, draining or threading.Event())

@@ -69,6 +69,8 @@ class Settings:
     max_model_server_batch: int = 1000
     # Seconds between two looks at what the model server has. TensorFlow Serving looks at its store as often.
     poll_interval_s: float = 1.0
+    # Seconds between "not ready" and the closing of the port, on SIGTERM: for load balancers to notice. None locally.
+    drain_delay_s: float = 0.0
     # Seconds a stopping worker gives the requests in flight. Below Kubernetes' 30 s until SIGKILL.
     grace_period_s: int = 20
     # `production` refuses to start unprotected, but for what `accept_in_production` names.
@@ -125,6 +127,7 @@ class Settings:
             self.max_model_server_batch,
         )
         require(0.05 <= self.poll_interval_s <= 60, "poll_interval_s", "0.05 to 60 seconds", self.poll_interval_s)
+        require(0 <= self.drain_delay_s <= 3600, "drain_delay_s", "0 to 3600 seconds", self.drain_delay_s)
         require(0 <= self.grace_period_s <= 3600, "grace_period_s", "0 to 3600 seconds", self.grace_period_s)
         require(self.environment in ENVIRONMENTS, "environment", f"one of {', '.join(ENVIRONMENTS)}", self.environment)
         for accepted in self.accept_in_production:

@@ -3,25 +3,31 @@
 import logging
 import select
 import socket
+import time
 from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
-from serving.gateway.api_keys import ApiKeys
+from serving.gateway.api_keys import ApiKeys, configured_keys
 from serving.gateway.buffered_worker import BufferedWorker, ConnectionLimits
 from serving.gateway.connection import Phase
 from serving.gateway.http_api import create_app
 from serving.gateway.logs import configure_logging
+from serving.gateway.main_process import MainProcess
 from serving.gateway.metrics import forget_worker
+from serving.gateway.offers import ModelWatch
 from serving.gateway.parts import build_parts
 from serving.gateway.settings import Settings
+from serving.gateway.shared_flag import SharedFlag
 
 # Seconds an idle connection stays open: longer than the 60 s of common load balancers, or they send into a closing one.
 KEEPALIVE_S = 75
 # Seconds for a client to read its last answer and close, before that is done for it; nginx's lingering_time.
 LINGER_S = 30
+# Seconds a new worker looks at the models before it takes requests: as long as one look may take, and a verification.
+FIRST_LOOK_S = 5.0
 # Seconds without a sign of life after which a worker is killed; gunicorn's default.
 WORKER_TIMEOUT_S = 30
 
@@ -32,14 +38,16 @@ class Workers(BaseApplication):  # type: ignore[misc]
     def __init__(self, settings: Settings, listener: socket.socket, metrics_folder: str, keys: ApiKeys | None) -> None:
         self.settings = settings
         self._keys = keys
-        self._listener = listener
+        self._bind = f"fd://{listener.detach()}"
+        self.leaving = SharedFlag()
+        self._looked_at: set[str] = set()
         self._metrics_folder = metrics_folder
         super().__init__()
 
     def load_config(self) -> None:
         """Our settings, in gunicorn's words. Its own files and variables are not read."""
         options = {
-            "bind": f"fd://{self._listener.detach()}",
+            "bind": self._bind,
             "workers": self.settings.workers,
             "worker_class": Worker,
             "threads": self.settings.threads,
@@ -59,8 +67,8 @@ class Workers(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Flask:
         """Build the parts; gunicorn calls this in each worker, after the fork."""
-        self.parts = parts = build_parts(self.settings, self._metrics_folder, self._keys)
-        poller = parts.poller()
+        self.parts = parts = build_parts(self.settings, self._metrics_folder, self._keys, self.leaving)
+        poller = parts.poller(self._on_look)
         poller.start()
 
         def stop(_arbiter: object, _worker: object) -> None:
@@ -69,6 +77,25 @@ class Workers(BaseApplication):  # type: ignore[misc]
 
         self.cfg.set("worker_exit", stop)  # this worker's own copy of the configuration
         return create_app(parts)
+
+    def run(self) -> None:
+        """Serve; ends by SystemExit."""
+        MainProcess(self).run()
+
+    def renew(self) -> None:
+        """Read anew, for the workers to come, what lies in files.
+
+        Raises:
+            SettingError: with these the workers could not start.
+        """
+        self._keys = configured_keys(self.settings)
+
+    def has_looked(self) -> bool:
+        """Each model was looked at, in this worker, whatever was found."""
+        return self._looked_at >= set(self.settings.models)
+
+    def _on_look(self, watch: ModelWatch) -> None:
+        self._looked_at.add(watch.model)
 
 
 class Worker(BufferedWorker):
@@ -80,6 +107,18 @@ class Worker(BufferedWorker):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.limits = connection_limits(self.app.settings)
+        self.is_open = SharedFlag()
+        self._began = time.monotonic()
+
+    def may_accept(self) -> bool:
+        """Once the models were looked at: until then an older worker, or a moment later this one, can say more."""
+        if self.app.has_looked() or time.monotonic() > self._began + FIRST_LOOK_S:
+            self.is_open.set()
+        return self.is_open.is_set()
+
+    def is_leaving(self) -> bool:
+        """This worker ends, or all of them do."""
+        return super().is_leaving() or self.app.leaving.is_set()
 
     def count_refusal(self, reason: str) -> None:
         """Into the metrics."""
