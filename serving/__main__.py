@@ -1,4 +1,7 @@
-"""`python -m serving`: model server and gateways on this machine, supervised, until Ctrl-C or SIGTERM."""
+"""`python -m serving`: model server and gateways on this machine, supervised, until Ctrl-C or SIGTERM.
+
+`python -m serving predict FILE` asks a running gateway instead.
+"""
 
 import argparse
 import os
@@ -7,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from serving import environment, sample, stack
+from serving import environment, predict, sample, stack
 from serving.gateway.settings import Settings as GatewaySettings
 from serving.supervisor import PartFailedToStart, Supervisor
 
@@ -20,11 +23,20 @@ A part that dies is started again; Ctrl-C or SIGTERM stops all of them in order.
 
 
 def main() -> int:
-    """Settings → parts → supervise → sample answers → wait for a signal."""
-    parser = argparse.ArgumentParser(
-        "python -m serving", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    """Settings → parts → supervise → sample answers → wait for a signal; or the command that is named."""
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("python -m serving", description=DESCRIPTION, formatter_class=raw)
+    commands = parser.add_subparsers(title="commands", dest="command", metavar="")
+    about = "ask a running gateway about a picture, or about rows of JSON or CSV"
+    predict.add_arguments(
+        commands.add_parser("predict", help=about, description=predict.DESCRIPTION, formatter_class=raw)
     )
-    parser.parse_args()
+    arguments = parser.parse_args()
+    return predict.run(arguments) if arguments.command else serve_here()
+
+
+def serve_here() -> int:
+    """Serve what is in the store until a signal; the exit status."""
     try:
         with tempfile.TemporaryDirectory(prefix="atelier-") as scratch:
             serve(dict(os.environ), Path(scratch))

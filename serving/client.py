@@ -1,44 +1,54 @@
-"""A small typed client of the gateway's HTTP API. Standard library only.
+"""A small typed client of the gateway, over HTTP or gRPC by the URL it is given. No TensorFlow, no NumPy.
 
-One kept-open connection a client: not for sharing between threads.
+    with Client("http://127.0.0.1:8080") as client:  # or https://…, grpc://127.0.0.1:8081, grpcs://…
+        answer = client.predict("fashion", [Path("shoe.png")])
+
+Over HTTP one kept-open connection a client: not for sharing between threads. gRPC is imported only where a URL asks for
+it: the supervisor, which forks, uses this client too.
 """
 
-import http.client
-import json
+import random
+import time
 import urllib.parse
-from dataclasses import dataclass
-from typing import Any
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from serving import contract
+from serving.client_http import HttpTransport
+from serving.client_transport import Answer, Call, Prediction, ProblemError, Transport
 from serving.contract import ModelContract
 
+__all__ = ["Answer", "Client", "Prediction", "ProblemError"]
 
-class ProblemError(Exception):
-    """The gateway refused or failed; `problem` is its application/problem+json document."""
+# Waiting exactly as long as everybody else who was refused would bring all of them back at the same moment.
+JITTER = 0.25
 
-    def __init__(self, status: int, problem: dict[str, Any]) -> None:
-        super().__init__(f"{status} {problem.get('title', '')}: {problem.get('detail', '')}")
-        self.status, self.problem = status, problem
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Predictions in the order of the instances, and the model that made them."""
-
-    model: str
-    version: str
-    digest: str
-    predictions: list[dict[str, Any]]
+T = TypeVar("T")
 
 
 class Client:
     """Talks to one gateway. Use as a context manager, or close it."""
 
-    def __init__(self, url: str, timeout_s: float = 30.0) -> None:
-        parts = urllib.parse.urlsplit(url)
-        if parts.scheme != "http" or not parts.hostname:
-            raise ValueError(f"expected a URL like http://127.0.0.1:8080, got {url!r}")
-        self._connection = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=timeout_s)
+    def __init__(
+        self,
+        url: str,
+        timeout_s: float = 30.0,
+        *,
+        retries: int = 0,
+        api_key: str | None = None,
+        ca_file: str | None = None,
+    ) -> None:
+        """Nothing is sent yet.
+
+        Args:
+            timeout_s: for one call, retries and waiting included. The gateway is told, and stops working on it then.
+            retries: how often a call is asked again that the gateway refused for now, after the time it asks for. None
+                by default: who calls in a loop of their own would multiply them.
+            ca_file: a PEM file of who may sign the gateway's certificate; the system's where it is None.
+        """
+        self._transport = _transport(url, api_key, ca_file)
+        self._timeout_s, self._retries = timeout_s, retries
 
     def __enter__(self) -> "Client":
         return self
@@ -47,66 +57,88 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close the connection; a later call opens a new one."""
-        self._connection.close()
+        """Close the connection; over HTTP a later call opens a new one."""
+        self._transport.close()
 
     def readiness(self) -> tuple[bool, dict[str, Any]]:
         """Whether every model is on offer, and the document that says why not."""
-        status, document = self._exchange("GET", "/readyz")
-        return status == http.HTTPStatus.OK, document
+        return self._transport.readiness(self._timeout_s)
 
     def models(self) -> dict[str, Any]:
-        """The models on offer, with versions and states."""
-        return self._call("GET", "/v1/models")
+        """The configured models, with versions and states."""
+        return self._patiently(self._transport.models, self._timeout_s)
 
-    def contract(self, model: str, version: str | None = None) -> ModelContract:
-        """What the version on offer promises."""
-        return contract.from_json(json.dumps(self._call("GET", f"{_path(model, version)}/metadata")))
+    def contract(self, model: str, version: int | str | None = None) -> ModelContract:
+        """What the version on offer promises. A version is a number or a label."""
+        text = self._patiently(lambda left_s: self._transport.contract(model, version, left_s), self._timeout_s)
+        return contract.from_json(text)
 
-    def predict(self, model: str, instances: list[Any], version: str | None = None, **options: Any) -> Answer:
+    def predict(self, model: str, instances: Sequence[Any], **options: Any) -> Answer:
         """Predictions for raw instances, as the model's contract describes them.
 
+        Args:
+            instances: images, each a path or the bytes of a PNG or JPEG file, or the pixels as bytes, (nested) lists or
+                a NumPy array; or houses, each an object by feature name or a list in the contract's order.
+            options: of `ask`.
         Raises:
             ProblemError: the gateway refused the request or could not answer it.
-            OSError, http.client.HTTPException: the gateway could not be reached.
+            OSError, http.client.HTTPException: the gateway could not be reached, or not in time.
         """
-        body = json.dumps({"instances": instances, **options}).encode()
-        document = self._call("POST", f"{_path(model, version)}:predict", body)
-        made_by = document["model"]
-        return Answer(made_by["name"], made_by["version"], made_by["digest"], document["predictions"])
+        return self.ask("predict", model, instances, **options)
 
-    def _call(self, method: str, path: str, body: bytes | None = None) -> dict[str, Any]:
-        status, document = self._exchange(method, path, body)
-        if status >= http.HTTPStatus.BAD_REQUEST:
-            raise ProblemError(status, document)
-        return document
+    def classify(self, model: str, instances: Sequence[Any], **options: Any) -> Answer:
+        """As predict, of a model that classifies."""
+        return self.ask("classify", model, instances, **options)
 
-    def _exchange(self, method: str, path: str, body: bytes | None = None) -> tuple[int, dict[str, Any]]:
-        """Send and receive; once more on a new connection where the server had closed the idle one."""
-        reused = self._connection.sock is not None
-        try:
-            return self._send(method, path, body)
-        except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
-            self._connection.close()
-            if not reused:
-                raise
-            return self._send(method, path, body)
-        except BaseException:
-            self._connection.close()  # half an exchange would answer the next call
-            raise
+    def regress(self, model: str, instances: Sequence[Any], **options: Any) -> Answer:
+        """As predict, of a model that does regression."""
+        return self.ask("regress", model, instances, **options)
 
-    def _send(self, method: str, path: str, body: bytes | None) -> tuple[int, dict[str, Any]]:
-        headers = {"Content-Type": "application/json"} if body is not None else {}
-        self._connection.request(method, path, body, headers)
-        response = self._connection.getresponse()
-        text = response.read()
-        try:
-            document = json.loads(text)
-        except ValueError:
-            document = {"title": response.reason, "detail": f"an answer that is not JSON: {text[:200]!r}"}
-        return response.status, document
+    def ask(
+        self,
+        verb: str,
+        model: str,
+        instances: Sequence[Any],
+        *,
+        version: int | str | None = None,
+        top_k: int | None = None,
+        timeout_s: float | None = None,
+        request_id: str | None = None,
+    ) -> Answer:
+        """Any verb.
+
+        Args:
+            version: a number or a label; the newest on offer where it is None.
+            top_k: how many of the most probable classes to list.
+            timeout_s: for this call.
+            request_id: by which the operator finds the call in the gateway's log; random where it is None.
+        """
+        call = Call(verb, model, list(instances), version, top_k, request_id or uuid.uuid4().hex)
+        timeout_s = self._timeout_s if timeout_s is None else timeout_s
+        return self._patiently(lambda left_s: self._transport.predict(call, left_s), timeout_s)
+
+    def _patiently(self, send: Callable[[float], T], timeout_s: float) -> T:
+        """Send, and send again as often as allowed where the gateway said when; never beyond the time given."""
+        expires = time.monotonic() + timeout_s
+        for retries_left in range(self._retries, -1, -1):
+            try:
+                return send(max(expires - time.monotonic(), 0.001))
+            except ProblemError as refused:
+                if refused.retry_after_s is None or not retries_left:
+                    raise
+                wait_s = refused.retry_after_s * (1 + random.uniform(0, JITTER))  # noqa: S311 (no secret)
+                if time.monotonic() + wait_s >= expires:
+                    raise
+                time.sleep(wait_s)
+        raise AssertionError("unreachable")
 
 
-def _path(model: str, version: str | None) -> str:
-    path = f"/v1/models/{urllib.parse.quote(model, safe='')}"
-    return path if version is None else f"{path}/versions/{version}"
+def _transport(url: str, api_key: str | None, ca_file: str | None) -> Transport:
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme not in ("http", "https", "grpc", "grpcs") or not parts.hostname:
+        raise ValueError(f"expected a URL like http://127.0.0.1:8080 or grpc://127.0.0.1:8081, got {url!r}")
+    if parts.scheme in ("http", "https"):
+        return HttpTransport(parts, api_key, ca_file)
+    from serving.client_grpc import GrpcTransport
+
+    return GrpcTransport(parts, api_key, ca_file)

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from serving.answer_text import in_short
 from serving.client import Client
 from serving.contract import ImageInput, ModelContract
 
@@ -19,7 +20,7 @@ def show(url: str, grpc_address: str, models: tuple[str, ...]) -> None:
             answer = client.predict(model, [golden.instance])
             print(f"\n{contract.description}")
             print(_picture(contract, golden.instance))
-            print(f"  → {_in_words(answer.predictions[0])}   ({answer.model} version {answer.version})")
+            print(f"  → {in_short(answer.predictions[0])}   ({answer.model} version {answer.version})")
     print(f"\nAtelier is up: {url}/v1/models, gRPC at {grpc_address}   (Ctrl-C stops it)\n", flush=True)
 
 
@@ -32,12 +33,3 @@ def _picture(contract: ModelContract, instance: Any) -> str:
     return "\n".join(
         "  " + "".join(SHADES[(pixel - contract.input.minimum) * len(SHADES) // span] for pixel in row) for row in rows
     )
-
-
-def _in_words(prediction: dict[str, Any]) -> str:
-    if "class_name" in prediction:
-        return f"{prediction['class_name']} ({prediction['probability']:.1%})"
-    value = f"{prediction['value']:.3f} × {prediction['unit']}"
-    if interval := prediction.get("interval"):
-        return f"{value}, with {interval['level']:.0%} confidence {interval['low']:.3f} to {interval['high']:.3f}"
-    return value
