@@ -174,6 +174,7 @@ class WireModelServer:
 
     def __init__(self, fake: FakeModelServer, port: int = 0) -> None:
         self.fake = fake
+        self.metadata: list[dict[str, str]] = []  # of every prediction
         self.hold = threading.Event()  # clear it to keep predictions waiting
         self.hold.set()
         self._server = grpc.server(
@@ -203,6 +204,7 @@ class WireModelServer:
         self._server.stop(0).wait()
 
     def _predict(self, request: Any, context: grpc.ServicerContext) -> Any:
+        self.metadata.append(dict(context.invocation_metadata()))
         self.hold.wait(30)
         spec = request.model_spec
         inputs = {name: tensors.decode(tensor) for name, tensor in request.inputs.items()}

@@ -16,6 +16,7 @@ from serving.gateway.api_keys import ApiKeys, configured_keys, make_key
 from serving.gateway.open_files import allow_connections
 from serving.gateway.ports import PortTaken
 from serving.gateway.settings import Settings
+from serving.gateway.tracing import check_packages
 
 DESCRIPTION = """\
 Offer the models of a TensorFlow Serving compatible model server, over HTTP or over gRPC: one process group a door.
@@ -34,6 +35,7 @@ def main() -> int:
     if arguments.command == "key":
         return print_key(arguments.name, arguments.requests_per_second)
     try:
+        check_packages(os.environ)
         DOORS[arguments.command](Settings.from_env(os.environ))
     except (SettingError, PortTaken) as error:
         print(f"python -m serving.gateway: {error}", file=sys.stderr)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
 from serving.errors import DeadlineExceeded, ModelServerFault
+from serving.gateway import spans
 from serving.gateway.batches import cut, join
 from serving.gateway.model_server import Tensor, Tensors
 
@@ -62,7 +63,8 @@ class Coalescer:
         """
         call = Call(inputs, rows, self._clock() + timeout_s)
         self._line_up(kind, call)
-        call.turn.wait(timeout_s)
+        with spans.child("wait for the model server's other calls"):
+            call.turn.wait(timeout_s)
         if not self._has_turn(kind, call):
             raise DeadlineExceeded("the time for this request ran out while others were answered")
         if call.leader is call:

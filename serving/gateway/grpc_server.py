@@ -74,7 +74,7 @@ def running(parts: Parts) -> Iterator[HealthServicer]:
         log.info("stopping: finishing what is in flight")
         server.stop(settings.grace_period_s).wait()
         poller.stop()
-        parts.server.close()
+        parts.close()
 
 
 def make_server(settings: Settings) -> grpc.Server:

@@ -2,12 +2,15 @@
 
 import logging
 import time
+from contextlib import ExitStack
+from http import HTTPStatus
 
 import orjson
 from flask import Flask, Response, g, request
 
 from serving.errors import DeadlineExceeded, ModelServerFault
 from serving.gateway import deadlines
+from serving.gateway.access_log import Answered, log_answered
 from serving.gateway.api_keys import presented_key
 from serving.gateway.compression import compress
 from serving.gateway.metrics import Metrics
@@ -15,9 +18,9 @@ from serving.gateway.parts import Parts
 from serving.gateway.problems import BUG, problem_of
 from serving.gateway.request_ids import request_id
 from serving.gateway.security_headers import add_security_headers
+from serving.gateway.spans import current, inside
 
 log = logging.getLogger(__name__)
-access_log = logging.getLogger("serving.gateway.access")
 
 # Probes come every second from every side; counting them would drown the rest.
 UNCOUNTED = frozenset({"livez", "readyz", "metrics", "oip_live", "oip_ready"})
@@ -52,6 +55,10 @@ def install(app: Flask, parts: Parts) -> None:
         g.began = time.perf_counter()
         g.request_id = request_id(request.headers.get("X-Request-Id", ""))
         metrics.in_flight.inc()
+        g.scope = ExitStack()
+        if request.endpoint not in UNCOUNTED:
+            route = f" {request.url_rule.rule}" if request.url_rule else ""
+            g.scope.enter_context(inside(g.scope.enter_context(parts.tracing.request(request.method + route, _header))))
         if parts.keys is not None and request.endpoint not in OPEN:
             g.key_name = parts.keys.admit(_presented_key())
         g.expires = g.began + deadlines.time_allowed_s(
@@ -77,14 +84,54 @@ def install(app: Flask, parts: Parts) -> None:
         seconds = time.perf_counter() - g.began
         if request.endpoint not in UNCOUNTED:
             _count(metrics, settings.models, response.status_code, seconds)
-        access_log.info(
-            "%s %s %d %.1f ms %s", request.method, request.path, response.status_code, seconds * 1e3, g.request_id
-        )
+        _trace(response)
+        log_answered(_answered(response, seconds))
         return response
 
     @app.teardown_request
     def leave(_error: BaseException | None) -> None:
         metrics.in_flight.dec()
+        g.scope.close()
+
+
+def _header(name: str) -> str | None:
+    return request.headers.get(name)
+
+
+def _trace(response: Response) -> None:
+    """Tell the trace what became of the request, and the client which trace that is."""
+    span = current()
+    span.note(
+        {
+            "http.request.method": request.method,
+            "http.route": request.url_rule.rule if request.url_rule else "",
+            "http.response.status_code": response.status_code,
+            "atelier.request_id": g.request_id,
+            "atelier.model": (request.view_args or {}).get("model", ""),
+            "atelier.version": g.get("version", ""),
+        }
+    )
+    if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        span.fail(response.status)
+    for name, value in span.carried():
+        if name == "traceparent":
+            response.headers["traceresponse"] = value
+
+
+def _answered(response: Response, seconds: float) -> Answered:
+    arguments = request.view_args or {}
+    return Answered(
+        request_id=g.request_id,
+        call=f"{request.method} {request.path}",
+        verb=arguments.get("verb") or request.endpoint or "",
+        code=str(response.status_code),
+        milliseconds=seconds * 1e3,
+        model=arguments.get("model", ""),
+        version=g.get("version", ""),
+        key=g.get("key_name", ""),
+        request_bytes=request.content_length,
+        response_bytes=response.calculate_content_length(),
+    )
 
 
 def _presented_key() -> str | None:

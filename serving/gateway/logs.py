@@ -1,9 +1,16 @@
-"""Our log lines: one an event on stderr, with the process it comes from. Knows no transport."""
+"""Our log lines: one an event on stderr, as text or as JSON, with the process it comes from. Knows no transport."""
 
 import logging
 import sys
+from datetime import UTC, datetime
+from typing import Any
 
+import orjson
+
+from serving.gateway.access_log import log as access_log
 from serving.gateway.settings import Settings
+
+TEXT = "%(asctime)s %(levelname)s [%(process)d] %(name)s: %(message)s"
 
 
 class OneLine(logging.Formatter):
@@ -14,11 +21,30 @@ class OneLine(logging.Formatter):
         return super().formatMessage(record).replace("\n", "\\n").replace("\r", "\\r")
 
 
+class JsonLine(logging.Formatter):
+    """One JSON object a line, a traceback in it; `fields` of a record are its members."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        members: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "process": record.process,
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            members["exception"] = self.formatException(record.exc_info)
+        return orjson.dumps(members, default=str).decode()
+
+
+FORMATTERS: dict[str, logging.Formatter] = {"text": OneLine(TEXT, "%Y-%m-%dT%H:%M:%S%z"), "json": JsonLine()}
+
+
 def configure_logging(settings: Settings) -> None:
     """One line an event on stderr, with the process it comes from."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        OneLine("%(asctime)s %(levelname)s [%(process)d] %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S%z")
-    )
+    handler.setFormatter(FORMATTERS[settings.log_format])
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
-    logging.getLogger("serving.gateway.access").disabled = not settings.access_log
+    access_log.disabled = not settings.access_log

@@ -11,7 +11,7 @@ from google.protobuf.wrappers_pb2 import Int64Value
 
 from serving.contract import CONTRACT_PROBE, CONTRACT_SIGNATURE
 from serving.errors import DeadlineExceeded, ModelServerFault, ModelServerUnreachable
-from serving.gateway import tensors
+from serving.gateway import spans, tensors
 from serving.gateway.model_server import (
     DEFAULT_SIGNATURE,
     Tensor,
@@ -122,7 +122,8 @@ class GrpcModelServer:
         """One call, its errors in our words."""
         code, began = "OK", time.perf_counter()
         try:
-            return method(request, timeout=timeout_s)
+            with spans.child(f"model server {name}", "client") as span:
+                return method(request, timeout=timeout_s, metadata=span.carried())
         except grpc.RpcError as error:
             code = error.code().name
             raise _in_our_words(error) from error

@@ -1,5 +1,6 @@
 """What either door stands in front of, and how it is put together. Build it after a fork, never before."""
 
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from serving.gateway.offers import ModelWatch, Offers, Poller
 from serving.gateway.predictor import Predictor
 from serving.gateway.settings import Settings
 from serving.gateway.shared_flag import Flag
+from serving.gateway.tracing import PassingOn, Tracing, open_tracing
 
 
 @dataclass(frozen=True)
@@ -25,8 +27,14 @@ class Parts:
     predictor: Predictor
     metrics: Metrics
     keys: ApiKeys | None = None  # None: anybody may call
+    tracing: Tracing = field(default_factory=PassingOn)
     # Set once the process is told to stop: not ready from then on, though it still answers.
     draining: Flag = field(default_factory=threading.Event)
+
+    def close(self) -> None:
+        """Let go of the model server, and send the last spans."""
+        self.server.close()
+        self.tracing.close()
 
     def poller(self, on_look: Callable[[ModelWatch], None] = lambda _watch: None) -> Poller:
         """Keeps the offers true, once started; `on_look` is called after each look at a model."""
@@ -49,5 +57,13 @@ def build_parts(
     server = GrpcModelServer(settings.model_server, metrics.observe_call)
     offers = Offers(settings.models, server, labels_kept_s=settings.poll_interval_s)
     batching = Batching(server, settings.max_model_server_batch, coalesce=settings.coalesce)
-    predictor = Predictor(offers, batching, settings.max_instances)
-    return Parts(settings, server, offers, predictor, metrics, keys, draining or threading.Event())
+    return Parts(
+        settings,
+        server,
+        offers,
+        Predictor(offers, batching, settings.max_instances),
+        metrics,
+        keys,
+        open_tracing(os.environ),
+        draining or threading.Event(),
+    )

@@ -10,6 +10,7 @@ from serving.environment import require
 ENVIRONMENTS = ("development", "production")
 # What may be missing in production -> the settings that provide it.
 PROTECTIONS: Mapping[str, str] = {"no-keys": "ATELIER_API_KEYS_FILE", "no-tls": "TLS"}
+LOG_FORMATS = ("text", "json")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -81,6 +82,8 @@ class Settings:
     api_keys_file: str = ""
     # Least severe log lines to write.
     log_level: str = "info"
+    # `text` for people, `json` for machines.
+    log_format: str = "text"
     # One log line a request.
     access_log: bool = False
 
@@ -133,6 +136,7 @@ class Settings:
         for accepted in self.accept_in_production:
             require(accepted in PROTECTIONS, "accept_in_production", f"names of {', '.join(PROTECTIONS)}", accepted)
         self._refuse_unprotected_production()
+        require(self.log_format in LOG_FORMATS, "log_format", f"one of {', '.join(LOG_FORMATS)}", self.log_format)
         require(self.log_level in LOG_LEVELS, "log_level", f"one of {', '.join(LOG_LEVELS)}", self.log_level)
 
     def _refuse_unprotected_production(self) -> None:

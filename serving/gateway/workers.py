@@ -73,7 +73,7 @@ class Workers(BaseApplication):  # type: ignore[misc]
 
         def stop(_arbiter: object, _worker: object) -> None:
             poller.stop()
-            parts.server.close()
+            parts.close()
 
         self.cfg.set("worker_exit", stop)  # this worker's own copy of the configuration
         return create_app(parts)
