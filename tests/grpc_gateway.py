@@ -65,7 +65,7 @@ class GrpcClient:
         try:
             answer = self.call(method, request, **options)
         except grpc.RpcError as error:
-            return _taken_apart(error)
+            return taken_apart(error)
         raise AssertionError(f"answered: {answer}")
 
     def health(self, service: str = "") -> str:
@@ -82,7 +82,8 @@ class GrpcClient:
         return str(health_pb2.HealthCheckResponse.ServingStatus.Name(status))
 
 
-def _taken_apart(error: Any) -> Fault:
+def taken_apart(error: Any) -> Fault:
+    """A failed call's status and details."""
     metadata = dict(error.initial_metadata() or ())
     fault = Fault(error.code(), error.details(), request_id=metadata.get("x-request-id", ""))
     status = rpc_status.from_call(error)

@@ -43,17 +43,23 @@ def _elements(tensor: RawTensor, path: Path) -> list[Any] | NDArray[Any]:
     count = int(np.prod(tensor.shape, dtype=object))
     if isinstance(tensor.values, bytes):
         dtype = DATATYPES[tensor.datatype]
-        if len(tensor.values) != count * dtype.itemsize:
+        got, rest = divmod(len(tensor.values), dtype.itemsize)
+        if rest:
             raise invalid(path, f"expected {count * dtype.itemsize} bytes, got {len(tensor.values)}")
+        _check_count(count, got, path)
         return np.frombuffer(tensor.values, dtype)
     if not _is_nested(tensor.values):
-        if len(tensor.values) != count:
-            raise invalid(path, f"expected {count} values, got {len(tensor.values)}")
+        _check_count(count, len(tensor.values), path)
         return tensor.values
     flat = _flatten(tensor.values, tensor.shape)
     if flat is None:
         raise invalid(path, "expected the values flat, or nested as the shape says, got other arrays")
     return flat
+
+
+def _check_count(count: int, got: int, path: Path) -> None:
+    if got != count:
+        raise invalid(path, f"expected {count} values, got {got}")
 
 
 def _is_nested(values: list[Any]) -> bool:

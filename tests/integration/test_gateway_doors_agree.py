@@ -1,7 +1,6 @@
-"""One truth: every good and bad case through both doors, answers and faults field by field."""
+"""One truth: every good and bad question at every door, answers and faults field by field."""
 
-import base64
-import dataclasses
+import logging
 from typing import Any
 
 import numpy as np
@@ -9,175 +8,31 @@ import pytest
 from google.protobuf import json_format
 
 from serving import errors
+from serving.contract import ModelContract
 from serving.errors import ServingError
+from serving.gateway.answers import to_answers
 from serving.gateway.grpc_server import running
-from serving.gateway.http_api import create_app
-from serving.gateway.metrics import Metrics
-from serving.gateway.offers import Offers
-from serving.gateway.parts import Parts
-from serving.gateway.predictor import Predictor
-from serving.gateway.settings import Settings
+from serving.gateway.http_scope import json_response
 from serving.generated.atelier.prediction.v1 import prediction_pb2 as wire
-from tests.fakes import FakeModelServer, full_house_contract, full_picture_contract, house_contract, picture_contract
-from tests.gateway_process import free_port
-from tests.grpc_gateway import GrpcClient
-from tests.image_files import png
-
-MODELS = ("pictures", "houses", "plain-pictures", "plain-houses", "loading")
-
-
-@dataclasses.dataclass(frozen=True)
-class Case:
-    """A question that both doors can be asked."""
-
-    model: str
-    verb: str
-    instances: list[Any] = dataclasses.field(default_factory=list)  # JSON; pixels flat
-    version: int | None = None
-    top_k: int | None = None
-    label: str | None = None
-
-
-LEFT, RIGHT = [9, 0, 0, 255, 0, 0], [0, 0, 255, 0, 0, 0]
-HOUSE = {"rooms": 3, "age": 4}
-
-
-def base64_of(file: bytes) -> dict[str, str]:
-    return {"b64": base64.b64encode(file).decode()}
-
-
-FILE = base64_of(png(np.array(LEFT, np.uint8).reshape(2, 3)))
-
-GOOD = {
-    "a picture": Case("pictures", "classify", [LEFT]),
-    "pictures": Case("pictures", "classify", [LEFT, RIGHT, [255] * 6]),
-    "a picture that is evenly bright": Case("plain-pictures", "classify", [[1] * 6]),
-    "a picture with top_k": Case("pictures", "classify", [LEFT], top_k=2),
-    "all classes": Case("plain-pictures", "classify", [LEFT, RIGHT], top_k=3),
-    "a picture of one version": Case("pictures", "classify", [LEFT], version=1),
-    "a file": Case("pictures", "classify", [RIGHT, FILE]),
-    "a large file": Case(
-        "plain-pictures", "classify", [base64_of(png(np.arange(60_000, dtype=np.uint8).reshape(200, 300)))]
-    ),
-    "a house": Case("houses", "regress", [HOUSE]),
-    "houses": Case("houses", "regress", [HOUSE, {"age": 0.1, "rooms": 0}, {"age": 400, "rooms": -1e-3}]),
-    "a plain house": Case("plain-houses", "regress", [{"rooms": 0.973, "age": 0}]),
-    "a house of one version": Case("houses", "regress", [HOUSE], version=2),
-    "a house of a label": Case("houses", "regress", [HOUSE], label="stable"),
-    "a picture of a label": Case("pictures", "classify", [LEFT], label="stable"),
-}
-BAD = {
-    "no instances": Case("pictures", "classify"),
-    "too many instances": Case("pictures", "classify", [LEFT] * 4),
-    "a pixel short": Case("pictures", "classify", [LEFT, LEFT[1:]]),
-    "a pixel too many": Case("pictures", "classify", [[*LEFT, 0]]),
-    "no pixels": Case("pictures", "classify", [[]]),
-    "a house for a picture": Case("pictures", "classify", [LEFT, HOUSE]),
-    "null for a picture": Case("pictures", "classify", [None]),
-    "null for a house": Case("houses", "regress", [HOUSE, None]),
-    "no file": Case("pictures", "classify", [FILE, base64_of(b"boot")]),
-    "an empty file": Case("pictures", "classify", [base64_of(b"")]),
-    "half a file": Case("pictures", "classify", [base64_of(base64.b64decode(FILE["b64"])[:-30])]),
-    "no features": Case("houses", "regress", [{}]),
-    "a missing feature": Case("houses", "regress", [{"rooms": 3}]),
-    "an unknown feature": Case("houses", "regress", [HOUSE | {"a/b~c": 1}]),
-    "a long unknown feature": Case("houses", "regress", [HOUSE | {"x" * 100: 1}]),
-    "features beyond float32": Case("houses", "regress", [{"rooms": 1e39, "age": -1e300}]),
-    "top_k 0": Case("pictures", "classify", [LEFT], top_k=0),
-    "top_k 4": Case("pictures", "classify", [LEFT], top_k=4),
-    "top_k -1": Case("pictures", "classify", [LEFT], top_k=-1),
-    "an unknown model": Case("cars", "classify", [LEFT]),
-    "an unknown version": Case("pictures", "classify", [LEFT], version=7),
-    "an unknown label": Case("pictures", "classify", [LEFT], label="canary"),
-    "a label of an unknown model": Case("cars", "classify", [LEFT], label="stable"),
-    "a label of a version that is gone": Case("houses", "regress", [HOUSE], label="gone"),
-    "version 0": Case("houses", "regress", [HOUSE], version=0),
-    "a house classified": Case("houses", "classify", [HOUSE]),
-    "a picture regressed": Case("pictures", "regress", [LEFT]),
-    "a model that loads": Case("loading", "classify", [LEFT]),
-}
-
-
-class Doors:
-    """Both doors in front of one predictor."""
-
-    def __init__(self) -> None:
-        self.server = FakeModelServer(
-            full_picture_contract(),
-            full_house_contract(),
-            picture_contract("plain-pictures"),
-            house_contract("plain-houses"),
-            picture_contract("loading"),
-        )
-        self.server.contracts["houses", 2] = full_house_contract()
-        self.server.states["loading", 1] = "LOADING"
-        self.server.labels |= {("pictures", "stable"): 1, ("houses", "stable"): 1, ("houses", "gone"): 7}
-        settings = Settings(MODELS, max_instances=3, grpc_port=free_port(), grpc_metrics_port=free_port())
-        offers = Offers(settings.models, self.server)
-        predictor = Predictor(offers, self.server, settings.max_instances)
-        self.parts = Parts(settings, self.server, offers, predictor, Metrics())
-        self.http = create_app(self.parts).test_client()
-        self.grpc = GrpcClient(settings.grpc_port)
-
-    def ask_http(self, case: Case) -> Any:
-        version = "" if case.version is None else f"/versions/{case.version}"
-        version += "" if case.label is None else f"/labels/{case.label}"
-        body = {"instances": case.instances} | ({} if case.top_k is None else {"top_k": case.top_k})
-        return self.http.post(f"/v1/models/{case.model}{version}:{case.verb}", json=body)
-
-    def http_fault(self, case: Case) -> dict[str, Any]:
-        reply = self.ask_http(case)
-        retry_after = reply.headers.get("Retry-After")
-        return {
-            "reason": reply.json["type"].rpartition(":")[2].replace("-", "_").upper(),
-            "message": reply.json["detail"],
-            "violations": [(error["pointer"], error["detail"]) for error in reply.json.get("errors", [])],
-            "retry_after_s": int(retry_after) if retry_after else None,
-        }
-
-    def grpc_fault(self, case: Case) -> dict[str, Any]:
-        fault = dataclasses.asdict(self.grpc.fault(*as_grpc(case)))
-        return {name: fault[name] for name in ("reason", "message", "violations", "retry_after_s")}
-
-
-def as_grpc(case: Case) -> tuple[str, Any]:
-    """The method and the request that ask the same."""
-    fields: dict[str, Any] = {"model": case.model, "instances": [_instance(i) for i in case.instances]}
-    fields |= {} if case.version is None else {"version": case.version}
-    fields |= {} if case.label is None else {"version_label": case.label}
-    fields |= {} if case.top_k is None else {"top_k": case.top_k}
-    if case.verb == "classify":
-        return "Classify", wire.ClassifyRequest(**fields)
-    return "Regress", wire.RegressRequest(**fields)
-
-
-def _instance(instance: Any) -> wire.Instance:
-    if instance is None:
-        return wire.Instance()
-    if isinstance(instance, dict) and "b64" in instance:
-        return wire.Instance(image=wire.Image(encoded=base64.b64decode(instance["b64"])))
-    if isinstance(instance, dict):
-        return wire.Instance(features=wire.Features(values=instance))
-    return wire.Instance(image=wire.Image(pixels=bytes(instance)))
-
-
-def as_json(reply: Any, case: Case) -> dict[str, Any]:
-    """A gRPC reply as the HTTP door's document; a list that nobody asked for is not in it."""
-    document = json_format.MessageToDict(
-        reply, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
-    )
-    for prediction in document["predictions"]:
-        if case.top_k is None and case.verb == "classify":
-            assert prediction.pop("top_k") == []
-    return document
+from tests.doors import TENSOR_WAYS, WAYS, CannotAsk, Doors, Refused
+from tests.questions import (
+    BAD,
+    BAD_TENSORS,
+    GOOD,
+    SECRET_NUMBER,
+    SECRET_TEXT,
+    Question,
+    TensorQuestion,
+    in_tensors,
+)
 
 
 @pytest.fixture(scope="module")
 def doors():
-    both = Doors()
-    with running(both.parts):
-        yield both
-    both.grpc.channel.close()
+    every = Doors()
+    with running(every.parts):
+        yield every
+    every.grpc.channel.close()
 
 
 @pytest.fixture
@@ -188,22 +43,86 @@ def broken(doors):
     doors.server.broken_predictions = None
 
 
+def refusal(doors: Doors, way: str, question: Question | TensorQuestion) -> Refused:
+    """What this way is told of a question that must be refused; CannotAsk where it has no words for it."""
+    ask: Any = {**WAYS, **TENSOR_WAYS}[way]
+    try:
+        answer = ask(doors, question)
+    except Refused as refused:
+        return refused
+    raise AssertionError(f"answered: {answer}")
+
+
+def refusals(doors: Doors, question: Question | TensorQuestion | None) -> dict[str, Refused]:
+    """What each way is told that can ask it."""
+    told = {}
+    for way in () if question is None else WAYS if isinstance(question, Question) else TENSOR_WAYS:
+        try:
+            told[way] = refusal(doors, way, question)
+        except CannotAsk:
+            continue
+    return told
+
+
+def as_document(contract: ModelContract, tensors: dict[str, Any], top_k: int | None) -> Any:
+    """Output tensors as the HTTP door would tell them."""
+    outputs = {
+        name: np.array(values, np.float32).reshape(
+            -1, len(contract.output.class_names) if name == "probabilities" else 1
+        )
+        for name, values in tensors.items()
+    }
+    return json_response(to_answers(contract, outputs, top_k)).json
+
+
 @pytest.mark.parametrize("name", GOOD)
-def test_both_doors_give_the_same_answer(doors, name):
-    case = GOOD[name]
+def test_every_door_gives_the_same_answer(doors, name):
+    question = GOOD[name]
 
-    by_http, by_grpc = doors.ask_http(case), doors.grpc.call(*as_grpc(case))
+    by_http = doors.ask_http(question)
 
-    assert by_http.status_code == 200, by_http.json
-    assert as_json(by_grpc, case) == by_http.json
+    assert doors.ask_grpc(question) == by_http
+    asked = in_tensors(question)
+    for way in TENSOR_WAYS if asked else ():
+        tensors = TENSOR_WAYS[way](doors, asked)
+        version = question.version or int(by_http["model"]["version"])
+        contract = doors.server.contracts[question.model, version]
+        assert as_document(contract, tensors, question.top_k) == by_http["predictions"], way
 
 
-@pytest.mark.parametrize("name", BAD)
-def test_both_doors_refuse_in_the_same_words(doors, name):
-    by_http, by_grpc = doors.http_fault(BAD[name]), doors.grpc_fault(BAD[name])
+STATUSES = {"INVALID_INPUT": 422, "WRONG_TASK": 400, "UNKNOWN_MODEL": 404, "MODEL_NOT_READY": 503}
 
-    assert by_grpc == by_http
-    assert by_http["reason"] in ("INVALID_INPUT", "UNKNOWN_MODEL", "WRONG_TASK", "MODEL_NOT_READY")
+
+@pytest.mark.parametrize("name", [*BAD, *BAD_TENSORS])
+def test_every_door_refuses_with_the_same_status_place_and_words(doors, caplog, name):
+    caplog.set_level(logging.DEBUG, "serving")
+    question = (BAD | BAD_TENSORS)[name]
+
+    told = refusals(doors, question)
+    asked = in_tensors(question) if isinstance(question, Question) else None
+    told_of_tensors = refusals(doors, asked)
+
+    for expected, by_way in ((question, told), (asked, told_of_tensors)):
+        for way, refused in by_way.items():
+            assert refused.told == next(iter(by_way.values())).told, way
+            assert refused.status == STATUSES[expected.reason]
+            assert [pointer for pointer, _ in refused.faults] == [pointer for pointer, _ in expected.faults]
+            for (_, detail), (_, words) in zip(refused.faults, expected.faults, strict=True):
+                assert words in detail
+            assert expected.words in refused.message
+    assert told
+    everything = f"{[refused.told for refused in (*told.values(), *told_of_tensors.values())]} {caplog.text}"
+    assert SECRET_TEXT not in everything
+    assert str(SECRET_NUMBER) not in everything
+
+
+def test_the_bad_questions_are_many_and_most_can_be_asked_at_several_doors(doors):
+    told = {name: {**refusals(doors, q), **refusals(doors, in_tensors(q))} for name, q in BAD.items()}
+    told |= {name: refusals(doors, question) for name, question in BAD_TENSORS.items()}
+
+    assert len(told) >= 80
+    assert sum(len(ways) for ways in told.values()) >= 250
+    assert sum(len(ways) == 1 for ways in told.values()) <= 20
 
 
 ERRORS = {
@@ -226,14 +145,15 @@ def test_every_error_of_ours_is_tried():
 
 
 @pytest.mark.parametrize("error", ERRORS)
-def test_both_doors_explain_every_error_alike(doors, broken, error):
+def test_every_door_explains_every_error_alike(doors, broken, error):
     broken(error(*ERRORS[error]))
+    question = GOOD["a house"]
 
-    by_http, by_grpc = doors.http_fault(GOOD["a house"]), doors.grpc_fault(GOOD["a house"])
+    told = {**refusals(doors, question), **refusals(doors, in_tensors(question))}
 
-    assert by_grpc == by_http
-    assert by_http["reason"]
-    assert "secret" not in str(by_http)
+    assert len(told) == len(WAYS) + len(TENSOR_WAYS)
+    assert {str(refused.told) for refused in told.values()} == {str(told["http"].told)}
+    assert "secret" not in str(told["http"].told)
 
 
 def test_both_doors_list_the_same_models(doors):

@@ -1,6 +1,7 @@
 """Clients of the Open Inference Protocol that nobody here wrote get right answers, over HTTP and over gRPC."""
 
 import base64
+import gzip
 import json
 import subprocess
 import sys
@@ -8,12 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto
 
 import serving
 from serving.generated.inference import open_inference_pb2
 from tests.fakes import FakeModelServer, WireModelServer, full_house_contract, full_picture_contract, picture_contract
+from tests.foreign_client import run_in_environment
 from tests.gateway_process import DEADLINE_S, GatewayProcess, gateway_process, wait_until
 from tests.grpc_gateway import GrpcGatewayProcess, grpc_gateway_process
 
@@ -100,6 +103,74 @@ def test_triton_is_told_why_not(understood: dict[str, Any]):
         ["422", "404", "404", "503"],
         [f"StatusCode.{code}" for code in ("INVALID_ARGUMENT", "NOT_FOUND", "NOT_FOUND", "UNAVAILABLE")],
     )
+
+
+INFER = "/v2/models/houses/infer"
+JSON = {"Content-Type": "application/json"}
+ROW = {"name": "features", "datatype": "FP32", "shape": [1, 2], "data": [3, 4]}
+ASKED = json.dumps({"inputs": [ROW]}).encode()
+# method, path, body, headers, status, words, pointers
+REFUSALS: dict[str, tuple[str, str, bytes, dict[str, str], int, str, list[str]]] = {
+    "another path": ("GET", "/v2/nowhere", b"", {}, 404, "", []),
+    "another method": ("GET", INFER, b"", {}, 405, "this path takes POST", []),
+    "no JSON": ("POST", INFER, b'{"inputs": [', JSON, 400, "the body is not JSON", []),
+    "no body": ("POST", INFER, b"", JSON, 400, "the body is not JSON", []),
+    "another media type": ("POST", INFER, b"{}", {"Content-Type": "text/plain"}, 415, "application/octet-stream", []),
+    "a wrong size": ("POST", INFER, b"{}", {"Inference-Header-Content-Length": "7"}, 400, "at most the body's 2", []),
+    "no input": ("POST", INFER, b"{}", JSON, 422, "expected an input 'features', but it is missing", ["/inputs"]),
+    "an array": ("POST", INFER, b"[]", JSON, 422, "expected an object, got an array", [""]),
+    "an unknown model": ("POST", "/v2/models/cars/infer", b"{}", JSON, 404, "no such model", []),
+    "an unknown version": (
+        "POST", "/v2/models/houses/versions/7/infer", ASKED, JSON, 404, "version 7", [],
+    ),
+    "metadata of an unknown model": ("GET", "/v2/models/cars", b"", {}, 404, "no such model", []),
+    "readiness of an unknown model": ("GET", "/v2/models/cars/ready", b"", {}, 404, "no such model", []),
+    "a deadline that is none": (
+        "POST", INFER, ASKED, JSON | {"X-Request-Timeout": "none"}, 400, "seconds", [],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_a_refusal_over_http_is_the_protocols(doors: tuple[GatewayProcess, GrpcGatewayProcess], name: str):
+    method, path, body, headers, status, words, pointers = REFUSALS[name]
+
+    reply = doors[0].request(method, path, body or None, headers)
+
+    assert reply.status == status
+    assert reply.headers["Content-Type"] == "application/json"
+    assert reply.headers["X-Request-Id"]
+    assert words in reply.json["error"]
+    assert [error["pointer"] for error in reply.json.get("errors", [])] == pointers
+
+
+def test_a_body_may_come_as_gzip(doors: tuple[GatewayProcess, GrpcGatewayProcess]):
+    body = gzip.compress(ASKED)
+
+    reply = doors[0].request("POST", INFER, body, JSON | {"Content-Encoding": "gzip"})
+
+    assert reply.json["outputs"][0] == {"name": "value", "datatype": "FP32", "shape": [1, 1], "data": [7]}
+
+
+@pytest.mark.timeout(400)
+def test_kserves_clients_get_right_answers(doors: tuple[GatewayProcess, GrpcGatewayProcess]):
+    http, grpc = doors
+    script = ROOT / "tests" / "conformance" / "clients" / "with_kserve.py"
+
+    seen = run_in_environment(["kserve==0.21.0"], script, f"http://127.0.0.1:{http.port}", f"127.0.0.1:{grpc.port}")
+
+    for transport in ("http", "grpc"):
+        answer = seen[transport]
+        assert answer["live"] is True
+        assert answer["models"] == [True, False]
+        assert answer["pictures"]["id"] == "42"
+        assert answer["pictures"]["tensors"]["probabilities"] == [[1, 0, 0], [0, 0, 1]]
+        assert answer["house"]["tensors"] == {"value": [[7]], "low": [[6]], "high": [[9]], "largest": [[4]]}
+        assert answer["refusal"].startswith("/inputs/0/data/1: expected a finite 32-bit number, got one that is not")
+        in_text = answer["the same in text"]["tensors"]
+        assert {name: pytest.approx(np.array(values)) for name, values in in_text.items()} == {
+            name: np.array(values) for name, values in answer["pictures"]["tensors"].items()
+        }
 
 
 def test_our_messages_are_the_protocols():

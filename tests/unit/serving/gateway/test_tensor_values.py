@@ -62,8 +62,9 @@ def test_features_become_what_the_same_instance_becomes_or_are_refused_alike(row
 
 PIXEL = "expected an integer from 0 to 255, got "
 REFUSALS = {
-    "a byte short": (pixels(bytes(11)), "/inputs/0/data", "expected 12 bytes, got 11"),
-    "a byte too many": (pixels(bytes(13)), "/inputs/0/data", "expected 12 bytes, got 13"),
+    "a byte short": (pixels(bytes(11)), "/inputs/0/data", "expected 12 values, got 11"),
+    "a byte too many": (pixels(bytes(13)), "/inputs/0/data", "expected 12 values, got 13"),
+    "half a number": (features(bytes(7)), "/inputs/0/data", "expected 8 bytes, got 7"),
     "a value short": (pixels([0] * 11), "/inputs/0/data", "expected 12 values, got 11"),
     "nothing": (pixels([]), "/inputs/0/data", "expected 12 values, got 0"),
     "nested otherwise": (pixels([[0, 0], [0, 0]]), "/inputs/0/data", "nested as the shape says"),
