@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 from serving import environment, predict, sample, stack
+from serving.gateway import tls
 from serving.gateway.settings import Settings as GatewaySettings
 from serving.supervisor import PartFailedToStart, Supervisor
 
@@ -54,6 +55,10 @@ def serve(environ: dict[str, str], scratch: Path) -> None:
     environ.setdefault("ATELIER_MODELS", ",".join(models))
     environ["ATELIER_MODEL_SERVER"] = f"127.0.0.1:{settings.model_server_port}"
     gateway = environment.read(GatewaySettings, environ)
+    environment.require(
+        not gateway.model_server_ca_file, "model_server_ca_file", "nothing: its own speaks no TLS", "one"
+    )
+    tls.check(gateway)
     stack.refuse_ports_in_use(settings, gateway)
     config_file = scratch / "models.config"
     stack.write_model_config(gateway.models, store, config_file)
@@ -72,6 +77,10 @@ def serve(environ: dict[str, str], scratch: Path) -> None:
         if supervisor.start():
             if gateway.api_keys_file:
                 tell(f"up: {stack.local_url(gateway)}; who calls needs an API key, so no sample answer is shown")
+            elif gateway.tls_cert_file:
+                tell(
+                    f"up: {stack.local_url(gateway)}; its certificate is for other names, so no sample answer is shown"
+                )
             else:
                 sample.show(stack.local_url(gateway), stack.local_grpc_address(gateway), gateway.models)
             supervisor.watch()

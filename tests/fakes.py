@@ -172,7 +172,7 @@ class FakeModelServer:
 class WireModelServer:
     """A FakeModelServer behind a real gRPC port, speaking TensorFlow Serving's wire with the gateway's own messages."""
 
-    def __init__(self, fake: FakeModelServer, port: int = 0) -> None:
+    def __init__(self, fake: FakeModelServer, port: int = 0, credentials: grpc.ServerCredentials | None = None) -> None:
         self.fake = fake
         self.metadata: list[dict[str, str]] = []  # of every prediction
         self.hold = threading.Event()  # clear it to keep predictions waiting
@@ -192,7 +192,11 @@ class WireModelServer:
             for path, (answer, message) in methods.items()
         }
         self._server.add_generic_rpc_handlers([_ByPath(handlers)])
-        self.port = self._server.add_insecure_port(f"127.0.0.1:{port}")
+        address = f"127.0.0.1:{port}"
+        if credentials is None:
+            self.port = self._server.add_insecure_port(address)
+        else:
+            self.port = self._server.add_secure_port(address, credentials)
         self._server.start()
 
     @property

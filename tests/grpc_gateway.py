@@ -37,8 +37,12 @@ class Fault:
 class GrpcClient:
     """A channel to the gRPC door."""
 
-    def __init__(self, port: int) -> None:
-        self.channel = grpc.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.max_send_message_length", -1)])
+    def __init__(self, port: int, credentials: grpc.ChannelCredentials | None = None) -> None:
+        options = [("grpc.max_send_message_length", -1)]
+        if credentials is None:
+            self.channel = grpc.insecure_channel(f"127.0.0.1:{port}", options=options)
+        else:
+            self.channel = grpc.secure_channel(f"127.0.0.1:{port}", credentials, options=options)
 
     def start(
         self,
@@ -102,9 +106,11 @@ def taken_apart(error: Any) -> Fault:
 class GrpcGatewayProcess:
     """A running gRPC door."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, metrics_port: int, log_path: str) -> None:
-        self.process, self.port, self.metrics_port, self._log_path = process, port, metrics_port, log_path
-        self.client = GrpcClient(port)
+    def __init__(
+        self, process: subprocess.Popen[bytes], client: GrpcClient, port: int, metrics_port: int, log_path: str
+    ) -> None:
+        self.process, self.client, self._log_path = process, client, log_path
+        self.port, self.metrics_port = port, metrics_port
 
     def is_ready(self) -> bool:
         return self.client.health() == "SERVING"
@@ -118,7 +124,9 @@ class GrpcGatewayProcess:
 
 
 @contextmanager
-def grpc_gateway_process(model_server: str, models: str, **settings: str) -> Iterator[GrpcGatewayProcess]:
+def grpc_gateway_process(
+    model_server: str, models: str, credentials: grpc.ChannelCredentials | None = None, **settings: str
+) -> Iterator[GrpcGatewayProcess]:
     """Start a gRPC door, wait until every model is on offer, stop it at the end."""
     port, metrics_port = free_port(), free_port()
     environ = {
@@ -133,7 +141,7 @@ def grpc_gateway_process(model_server: str, models: str, **settings: str) -> Ite
     command = [sys.executable, "-m", "serving.gateway", "grpc"]
     with tempfile.NamedTemporaryFile(prefix="grpc-gateway-", suffix=".log") as log:
         process = subprocess.Popen(command, env=environ, stdout=log, stderr=log)
-        gateway = GrpcGatewayProcess(process, port, metrics_port, log.name)
+        gateway = GrpcGatewayProcess(process, GrpcClient(port, credentials), port, metrics_port, log.name)
         try:
             wait_until(lambda: process.poll() is not None or gateway.is_ready(), gateway.log)
             yield gateway

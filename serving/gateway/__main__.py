@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 
 from serving.environment import SettingError
+from serving.gateway import tls
 from serving.gateway.api_keys import ApiKeys, configured_keys, make_key
 from serving.gateway.open_files import allow_connections
 from serving.gateway.ports import PortTaken
@@ -36,7 +37,9 @@ def main() -> int:
         return print_key(arguments.name, arguments.requests_per_second)
     try:
         check_packages(os.environ)
-        DOORS[arguments.command](Settings.from_env(os.environ))
+        settings = Settings.from_env(os.environ)
+        tls.check(settings)
+        DOORS[arguments.command](settings)
     except (SettingError, PortTaken) as error:
         print(f"python -m serving.gateway: {error}", file=sys.stderr)
         return 1

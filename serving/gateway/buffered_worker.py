@@ -68,6 +68,9 @@ class BufferedWorker(ThreadWorker):  # type: ignore[misc]
         """Asked again and again until it says yes."""
         return True
 
+    def check_request(self, connection: Connection, request: Any) -> None:
+        """Raise Refused for a request that no application should see."""
+
     def is_leaving(self) -> bool:
         """Clients should go elsewhere with their next request."""
         return not self.alive
@@ -227,6 +230,7 @@ class BufferedWorker(ThreadWorker):  # type: ignore[misc]
 
     def _hand_over(self, connection: Connection, request: Any) -> None:
         """Give a whole request to a thread. The socket stays watched: most clients send nothing before their answer."""
+        self.check_request(connection, request)
         connection.request, connection.is_answered = request, False
         if self.is_leaving():
             request.force_close()

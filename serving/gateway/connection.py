@@ -85,7 +85,7 @@ class Connection:
         self.incoming = incoming
         self.sock = Outbox()  # gunicorn writes answers to what has this name
         self.request: Any = None  # the one being answered
-        self.phase = Phase.HEAD
+        self.phase = Phase.HEAD  # changed by Waiting alone
         self.deadline = 0.0  # monotonic seconds
         self.events = 0  # what the loop's selector watches it for
         self.is_answered = False  # the thread is done, or about to be
@@ -107,7 +107,10 @@ class Connection:
     def wrap(self, context: ssl.SSLContext) -> None:
         """Speak TLS from here on; the handshake is still to come."""
         self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
-        self.phase = Phase.HANDSHAKE
+
+    def has_certificate(self) -> bool:
+        """The client has shown one, and it is good."""
+        return isinstance(self.socket, ssl.SSLSocket) and bool(self.socket.getpeercert())
 
     def shake_hands(self) -> int:
         """Go on with the TLS handshake; the event it waits for, 0 when it is done."""

@@ -17,6 +17,7 @@ from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha.reflection import SERVICE_NAME as REFLECTION
 from grpc_reflection.v1alpha.reflection import enable_server_reflection
 
+from serving.gateway import grpc_tls
 from serving.gateway.api_keys import configured_keys
 from serving.gateway.grpc_api import SERVICE, prediction_service
 from serving.gateway.grpc_health import OffersHealth
@@ -45,6 +46,8 @@ def serve(settings: Settings) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
+    # Certificates are read anew at the next handshake; a terminal that closes must not end the door.
+    signal.signal(signal.SIGHUP, lambda *_: None)
     configure_logging(settings)
     with running(build_parts(settings, keys=configured_keys(settings))) as health:
         told_to_stop.wait()
@@ -91,9 +94,13 @@ def make_server(settings: Settings) -> grpc.Server:
 
 def bind(server: grpc.Server, settings: Settings) -> None:
     """Listen where the settings say."""
+    credentials = grpc_tls.door_credentials(settings)
     host = f"[{settings.grpc_host}]" if ":" in settings.grpc_host else settings.grpc_host
     try:
-        server.add_insecure_port(f"{host}:{settings.grpc_port}")
+        if credentials is None:
+            server.add_insecure_port(f"{host}:{settings.grpc_port}")
+        else:
+            server.add_secure_port(f"{host}:{settings.grpc_port}", credentials)
     except RuntimeError as error:  # which does not say why
         raise PortTaken(settings.grpc_host, settings.grpc_port, "ATELIER_GRPC_HOST, ATELIER_GRPC_PORT") from error
 

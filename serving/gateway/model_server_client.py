@@ -54,11 +54,22 @@ ObserveCall = Callable[[str, str, float], None]
 class GrpcModelServer:
     """A ModelServer behind a gRPC address. Make it after a fork, never before: a channel does not survive one."""
 
-    def __init__(self, address: str, observe: ObserveCall) -> None:
+    def __init__(
+        self,
+        address: str,
+        observe: ObserveCall,
+        credentials: grpc.ChannelCredentials | None = None,
+        server_name: str = "",
+    ) -> None:
+        """With credentials it speaks TLS; `server_name` is what the server's certificate bears, if not the address."""
         self.losses = 0
         self._was_ready = False
         self._observe = observe
-        self._channel = grpc.insecure_channel(address, options=OPTIONS)
+        if credentials is None:
+            self._channel = grpc.insecure_channel(address, options=OPTIONS)
+        else:
+            names = [("grpc.ssl_target_name_override", server_name)] if server_name else []
+            self._channel = grpc.secure_channel(address, credentials, options=[*OPTIONS, *names])
         self._channel.subscribe(self._on_connectivity)
         self._predict = self._channel.unary_unary(
             PREDICT,

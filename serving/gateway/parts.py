@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from serving.gateway import grpc_tls
 from serving.gateway.api_keys import ApiKeys
 from serving.gateway.batching import Batching
 from serving.gateway.metrics import Metrics
@@ -54,7 +55,12 @@ def build_parts(
 ) -> Parts:
     """Everything, with a channel to the model server; nothing is asked of it yet."""
     metrics = Metrics(metrics_folder)
-    server = GrpcModelServer(settings.model_server, metrics.observe_call)
+    server = GrpcModelServer(
+        settings.model_server,
+        metrics.observe_call,
+        grpc_tls.model_server_credentials(settings),
+        settings.model_server_name,
+    )
     offers = Offers(settings.models, server, labels_kept_s=settings.poll_interval_s)
     batching = Batching(server, settings.max_model_server_batch, coalesce=settings.coalesce)
     return Parts(

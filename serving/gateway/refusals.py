@@ -18,6 +18,7 @@ UNKNOWN_EXPECTATION = Problem(
     Kind(417, "expectation", "The expectation is not known"), "expect 100-continue, or nothing"
 )
 TOO_SLOW = Problem(Kind(408, "request-timeout", "The request did not come in time"), "send it whole, and sooner")
+NO_CERTIFICATE = Problem(Kind(403, "certificate-required", "A certificate is required"), "show a client certificate")
 NO_ROOM = Problem(
     Kind(503, "overloaded", "The gateway has no room for the request now"),
     "too much is being received at once; try again",

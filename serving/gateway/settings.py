@@ -9,7 +9,7 @@ from serving.environment import require
 
 ENVIRONMENTS = ("development", "production")
 # What may be missing in production -> the settings that provide it.
-PROTECTIONS: Mapping[str, str] = {"no-keys": "ATELIER_API_KEYS_FILE", "no-tls": "TLS"}
+PROTECTIONS: Mapping[str, str] = {"no-keys": "ATELIER_API_KEYS_FILE", "no-tls": "ATELIER_TLS_CERT_FILE"}
 LOG_FORMATS = ("text", "json")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -32,6 +32,18 @@ class Settings:
     models: tuple[str, ...]
     # gRPC address of the model server, host:port. 8500 is TensorFlow Serving's own default.
     model_server: str = "127.0.0.1:8500"
+    # PEM file of the authorities that vouch for the model server; then TLS is spoken to it. None: in the clear.
+    model_server_ca_file: str = ""
+    # PEM files of the certificate and key to show it, where it asks for them.
+    model_server_cert_file: str = ""
+    model_server_key_file: str = ""
+    # The name its certificate bears, where that is not the one in its address.
+    model_server_name: str = ""
+    # PEM files of both doors' certificate (with its chain) and key; then they speak TLS, 1.2 or newer.
+    tls_cert_file: str = ""
+    tls_key_file: str = ""
+    # PEM file of the authorities that vouch for clients; then each must show a certificate (but for HTTP probes).
+    tls_client_ca_file: str = ""
     # Address to listen on. Loopback, so that nobody exposes a gateway by accident; 0.0.0.0 in a container.
     http_host: str = "127.0.0.1"
     # TCP port to listen on.
@@ -110,6 +122,17 @@ class Settings:
             f"1024 to {2**30} bytes",
             self.max_body_bytes,
         )
+        for needed, field_name in (
+            ("tls_key_file", "tls_cert_file"),
+            ("tls_cert_file", "tls_key_file"),
+            ("tls_cert_file", "tls_client_ca_file"),
+            ("model_server_key_file", "model_server_cert_file"),
+            ("model_server_cert_file", "model_server_key_file"),
+            ("model_server_ca_file", "model_server_cert_file"),
+            ("model_server_ca_file", "model_server_name"),
+        ):
+            has_both = bool(getattr(self, needed)) or not getattr(self, field_name)
+            require(has_both, needed, f"a file, as ATELIER_{field_name.upper()} is set", "")
         for field_name in ("header_timeout_s", "body_timeout_s", "send_timeout_s"):
             seconds = getattr(self, field_name)
             require(0 < seconds <= 3600, field_name, "more than 0 and at most 3600 seconds", seconds)
@@ -142,7 +165,7 @@ class Settings:
     def _refuse_unprotected_production(self) -> None:
         if self.environment != "production":
             return
-        for missing, is_missing in {"no-keys": not self.api_keys_file, "no-tls": True}.items():
+        for missing, is_missing in {"no-keys": not self.api_keys_file, "no-tls": not self.tls_cert_file}.items():
             if is_missing and missing not in self.accept_in_production:
                 raise environment.SettingError(
                     f"ATELIER_ENVIRONMENT: production does not start with {missing}: set {PROTECTIONS[missing]}, or "

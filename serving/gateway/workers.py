@@ -10,15 +10,17 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
+from serving.gateway import tls
 from serving.gateway.api_keys import ApiKeys, configured_keys
 from serving.gateway.buffered_worker import BufferedWorker, ConnectionLimits
-from serving.gateway.connection import Phase
+from serving.gateway.connection import Connection, Phase
 from serving.gateway.http_api import create_app
 from serving.gateway.logs import configure_logging
 from serving.gateway.main_process import MainProcess
 from serving.gateway.metrics import forget_worker
 from serving.gateway.offers import ModelWatch
 from serving.gateway.parts import build_parts
+from serving.gateway.refusals import NO_CERTIFICATE, Refused
 from serving.gateway.settings import Settings
 from serving.gateway.shared_flag import SharedFlag
 
@@ -28,6 +30,8 @@ KEEPALIVE_S = 75
 LINGER_S = 30
 # Seconds a new worker looks at the models before it takes requests: as long as one look may take, and a verification.
 FIRST_LOOK_S = 5.0
+# Paths that kubelet and Prometheus ask for, who have no certificate to show.
+PROBES = frozenset({"/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"})
 # Seconds without a sign of life after which a worker is killed; gunicorn's default.
 WORKER_TIMEOUT_S = 30
 
@@ -56,6 +60,7 @@ class Workers(BaseApplication):  # type: ignore[misc]
             "keepalive": KEEPALIVE_S,
             "loglevel": self.settings.log_level,
             "logger_class": GunicornLog,
+            "certfile": self.settings.tls_cert_file or None,  # makes the scheme https; the worker's own context is used
             "sendfile": False,  # answers are collected before they are sent
             "control_socket_disable": True,
             "child_exit": lambda _arbiter, worker: forget_worker(worker.pid, self._metrics_folder),
@@ -88,6 +93,7 @@ class Workers(BaseApplication):  # type: ignore[misc]
         Raises:
             SettingError: with these the workers could not start.
         """
+        tls.check(self.settings)
         self._keys = configured_keys(self.settings)
 
     def has_looked(self) -> bool:
@@ -109,6 +115,16 @@ class Worker(BufferedWorker):
         self.limits = connection_limits(self.app.settings)
         self.is_open = SharedFlag()
         self._began = time.monotonic()
+
+    def init_process(self) -> None:
+        """After the fork: certificates as they are now."""
+        self.tls = tls.http_context(self.app.settings)
+        super().init_process()
+
+    def check_request(self, connection: Connection, request: Any) -> None:
+        """Where clients must show a certificate, only probes come without."""
+        if self.app.settings.tls_client_ca_file and request.path not in PROBES and not connection.has_certificate():
+            raise Refused(NO_CERTIFICATE)
 
     def may_accept(self) -> bool:
         """Once the models were looked at: until then an older worker, or a moment later this one, can say more."""

@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from serving.client import Client, ProblemError
+from tests.certificates import Authority
 from tests.e2e.conftest import train
 from tests.e2e.local_stack import LocalStack, wait_until
 
@@ -93,6 +94,20 @@ def test_a_killed_gateway_is_started_again(stack: LocalStack) -> None:
     stack.wait_for_output("the HTTP gateway was ended by SIGKILL; starting it again")
     with stack.client() as client:
         wait_until(lambda: _answers(client))
+
+
+def test_the_doors_speak_tls_where_a_certificate_is_set(store: Path, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    door = authority.vouch("door", "DNS:localhost")
+    stack = LocalStack(store, ATELIER_TLS_CERT_FILE=str(door.cert), ATELIER_TLS_KEY_FILE=str(door.key))
+    try:
+        stack.wait_for_output("up: https://127.0.0.1")
+        for url in (f"https://localhost:{stack.http_port}", f"grpcs://localhost:{stack.grpc_port}"):
+            with Client(url, ca_file=str(authority.cert)) as client:
+                golden = client.contract("housing").goldens[0].instance
+                assert client.predict("housing", [golden]).version == "1"
+    finally:
+        assert stack.stop() == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -34,6 +34,7 @@ def start(server, stack: ExitStack, **settings: str) -> GatewayProcess:
         "ATELIER_MAX_BUFFERED_BYTES": str(8 * MEGABYTE),
         "ATELIER_MAX_CONNECTIONS": str(MAX_CONNECTIONS),
         "ATELIER_MAX_INSTANCES": "100000",
+        "ATELIER_GRACE_PERIOD_S": "300",  # a connection that is forgotten holds up the end, and fails the test
     }
     gateway = stack.enter_context(gateway_process(server.address, "houses", **{**common, **settings}))
     wait_until(gateway.is_ready, gateway.log)

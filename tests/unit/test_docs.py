@@ -18,6 +18,18 @@ SETTINGS_ROW = re.compile(r"^\| `(ATELIER_\w+)` \| (.*?) \|", re.MULTILINE)
 DERIVED = {
     "ATELIER_API_KEYS_FILE": "none",
     "ATELIER_ACCEPT_IN_PRODUCTION": "nothing",
+    **dict.fromkeys(
+        (
+            "ATELIER_MODEL_SERVER_CA_FILE",
+            "ATELIER_MODEL_SERVER_CERT_FILE",
+            "ATELIER_MODEL_SERVER_KEY_FILE",
+            "ATELIER_TLS_CERT_FILE",
+            "ATELIER_TLS_KEY_FILE",
+            "ATELIER_TLS_CLIENT_CA_FILE",
+        ),
+        "none",
+    ),
+    "ATELIER_MODEL_SERVER_NAME": "the address",
     "ATELIER_WORKERS": "one a core, 2 to 8",
     "ATELIER_DATA_DIR": "`~/.cache/atelier`",
 }
