@@ -161,3 +161,16 @@ def test_the_images_of_one_request_have_a_limit_together(monkeypatch):
 
     assert len(read_images(SPEC, [file] * 2)) == 2
     assert list(violations(*[file] * 3)) == ["/instances/2"]
+
+
+@given(st.lists(st.binary(min_size=5, max_size=7), min_size=1, max_size=3), st.integers(0, 2), st.integers(250, 255))
+def test_one_byte_a_pixel_is_taken_and_refused_as_the_same_list_is(images: list[bytes], minimum: int, maximum: int):
+    spec = ImageInput("pixels", (2, 3), minimum, maximum, 1 / 255)
+
+    def outcome(instances: list[object]) -> object:
+        try:
+            return read_images(spec, instances).tolist()
+        except InvalidInput as refused:
+            return refused.violations
+
+    assert outcome(list(images)) == outcome([list(image) for image in images])
