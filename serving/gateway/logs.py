@@ -10,15 +10,22 @@ import orjson
 from serving.gateway.access_log import log as access_log
 from serving.gateway.settings import Settings
 
+# The control characters of ASCII and Latin-1: line ends, and what starts a terminal's escape sequences.
+CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160))}
+# Those that JSON leaves as they are.
+JSON_CONTROLS = {code: f"\\u{code:04x}" for code in range(127, 160)}
 TEXT = "%(asctime)s %(levelname)s [%(process)d] %(name)s: %(message)s"
 
 
 class OneLine(logging.Formatter):
-    """Keeps a message to one line, whatever a client or a model server put into it. A traceback keeps its own."""
+    """Keeps a message to one line, and from a terminal's ear, whatever a client or a model server put into it.
+
+    A traceback keeps its lines.
+    """
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
         """The line before a traceback."""
-        return super().formatMessage(record).replace("\n", "\\n").replace("\r", "\\r")
+        return super().formatMessage(record).translate(CONTROLS)
 
 
 class JsonLine(logging.Formatter):
@@ -36,7 +43,7 @@ class JsonLine(logging.Formatter):
         }
         if record.exc_info:
             members["exception"] = self.formatException(record.exc_info)
-        return orjson.dumps(members, default=str).decode()
+        return orjson.dumps(members, default=str).decode().translate(JSON_CONTROLS)
 
 
 FORMATTERS: dict[str, logging.Formatter] = {"text": OneLine(TEXT, "%Y-%m-%dT%H:%M:%S%z"), "json": JsonLine()}

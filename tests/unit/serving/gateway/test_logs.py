@@ -14,9 +14,13 @@ def record(message: str, **more: object) -> logging.LogRecord:
     return made
 
 
-def test_a_message_of_two_lines_is_one_line_in_either_format():
-    for formatter in FORMATTERS.values():
-        assert "\n" not in formatter.format(record("one\ntwo\r"))
+@pytest.mark.parametrize("name", FORMATTERS)
+def test_a_message_is_one_line_and_commands_no_terminal(name):
+    line = FORMATTERS[name].format(record("one\ntwo\r\x1b[2J\x9b\x7fthree"))
+
+    assert line.isprintable()
+    assert "one" in line
+    assert "three" in line
 
 
 def test_a_json_line_has_the_fields_of_its_record():
