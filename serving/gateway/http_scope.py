@@ -18,7 +18,7 @@ from serving.gateway.parts import Parts
 from serving.gateway.problems import BUG, problem_of
 from serving.gateway.request_ids import request_id
 from serving.gateway.security_headers import add_security_headers
-from serving.gateway.spans import current, inside
+from serving.gateway.spans import UNTRACED, current, inside
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +101,8 @@ def _header(name: str) -> str | None:
 def _trace(response: Response) -> None:
     """Tell the trace what became of the request, and the client which trace that is."""
     span = current()
+    if span is UNTRACED:
+        return
     span.note(
         {
             "http.request.method": request.method,

@@ -15,5 +15,5 @@ HEADERS = {
 
 def add_security_headers(response: Response) -> None:
     """Add those that the view has not set itself."""
-    for name, value in HEADERS.items():
-        response.headers.setdefault(name, value)
+    present = {name for name, _ in response.headers}
+    response.headers.extend([(name, value) for name, value in HEADERS.items() if name not in present])
