@@ -16,10 +16,10 @@ from typing import Any, TypeVar
 
 from serving import contract
 from serving.client_http import HttpTransport
-from serving.client_transport import Answer, Call, Prediction, ProblemError, Transport
+from serving.client_transport import Answer, Call, Prediction, ProblemError, Tls, Transport
 from serving.contract import ModelContract
 
-__all__ = ["Answer", "Client", "Prediction", "ProblemError"]
+__all__ = ["Answer", "Client", "Prediction", "ProblemError", "Tls"]
 
 # Waiting exactly as long as everybody else who was refused would bring all of them back at the same moment.
 JITTER = 0.25
@@ -37,7 +37,7 @@ class Client:
         *,
         retries: int = 0,
         api_key: str | None = None,
-        ca_file: str | None = None,
+        tls: Tls = Tls(),  # noqa: B008 (it cannot change)
     ) -> None:
         """Nothing is sent yet.
 
@@ -45,9 +45,9 @@ class Client:
             timeout_s: for one call, retries and waiting included. The gateway is told, and stops working on it then.
             retries: how often a call is asked again that the gateway refused for now, after the time it asks for. None
                 by default: who calls in a loop of their own would multiply them.
-            ca_file: a PEM file of who may sign the gateway's certificate; the system's where it is None.
+            api_key: shown with every call.
         """
-        self._transport = _transport(url, api_key, ca_file)
+        self._transport = _transport(url, api_key, tls)
         self._timeout_s, self._retries = timeout_s, retries
 
     def __enter__(self) -> "Client":
@@ -133,12 +133,12 @@ class Client:
         raise AssertionError("unreachable")
 
 
-def _transport(url: str, api_key: str | None, ca_file: str | None) -> Transport:
+def _transport(url: str, api_key: str | None, tls: Tls) -> Transport:
     parts = urllib.parse.urlsplit(url)
     if parts.scheme not in ("http", "https", "grpc", "grpcs") or not parts.hostname:
         raise ValueError(f"expected a URL like http://127.0.0.1:8080 or grpc://127.0.0.1:8081, got {url!r}")
     if parts.scheme in ("http", "https"):
-        return HttpTransport(parts, api_key, ca_file)
+        return HttpTransport(parts, api_key, tls)
     from serving.client_grpc import GrpcTransport
 
-    return GrpcTransport(parts, api_key, ca_file)
+    return GrpcTransport(parts, api_key, tls)

@@ -14,7 +14,7 @@ from grpc_status import rpc_status
 
 from serving import contract
 from serving.client_messages import refusal, to_message
-from serving.client_transport import Answer, Call, ProblemError, bearer
+from serving.client_transport import Answer, Call, ProblemError, Tls, bearer
 from serving.contract import ModelContract
 from serving.generated.atelier.prediction.v1 import prediction_pb2 as wire
 
@@ -36,12 +36,12 @@ STATUS_OF_CODE: Mapping[grpc.StatusCode, int] = {
 class GrpcTransport:
     """One channel. Threads may share it."""
 
-    def __init__(self, url: urllib.parse.SplitResult, api_key: str | None, ca_file: str | None) -> None:
+    def __init__(self, url: urllib.parse.SplitResult, api_key: str | None, tls: Tls) -> None:
         self._metadata = tuple(bearer(api_key).items())
         options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
         if url.scheme == "grpcs":
-            trusted = Path(ca_file).read_bytes() if ca_file else None
-            credentials = grpc.ssl_channel_credentials(trusted)
+            files = (tls.ca_file, tls.key_file, tls.cert_file)
+            credentials = grpc.ssl_channel_credentials(*(Path(file).read_bytes() if file else None for file in files))
             self._channel = grpc.secure_channel(url.netloc, credentials, options=options)
         else:
             self._channel = grpc.insecure_channel(url.netloc, options=options)

@@ -8,17 +8,19 @@ from http import HTTPStatus
 from typing import Any
 
 from serving.client_instances import as_json
-from serving.client_transport import Answer, Call, ProblemError, bearer
+from serving.client_transport import Answer, Call, ProblemError, Tls, bearer
 
 
 class HttpTransport:
     """One kept-open connection; not for sharing between threads."""
 
-    def __init__(self, url: urllib.parse.SplitResult, api_key: str | None, ca_file: str | None) -> None:
+    def __init__(self, url: urllib.parse.SplitResult, api_key: str | None, tls: Tls) -> None:
         self._headers = bearer(api_key)
         host = url.hostname or ""
         if url.scheme == "https":
-            context = ssl.create_default_context(cafile=ca_file)
+            context = ssl.create_default_context(cafile=tls.ca_file)
+            if tls.cert_file:
+                context.load_cert_chain(tls.cert_file, tls.key_file)
             self._connection: http.client.HTTPConnection = http.client.HTTPSConnection(host, url.port, context=context)
         else:
             self._connection = http.client.HTTPConnection(host, url.port)

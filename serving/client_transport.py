@@ -66,6 +66,15 @@ class Call:
         return self.model, self.version
 
 
+@dataclass(frozen=True)
+class Tls:
+    """PEM files for https:// and grpcs://."""
+
+    ca_file: str | None = None  # who may vouch for the gateway; the system's authorities where it is None
+    cert_file: str | None = None  # who the client is, where the gateway asks
+    key_file: str | None = None
+
+
 class Transport(Protocol):
     """One way to a gateway. Every method may raise ProblemError, OSError or http.client.HTTPException."""
 

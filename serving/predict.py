@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from serving.answer_text import in_full
-from serving.client import Answer, Client, ProblemError
+from serving.client import Answer, Client, ProblemError, Tls
 from serving.instance_files import Instance, Source, instances_for, name_instances, read_file
 
 DESCRIPTION = """\
@@ -42,7 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the answer as JSON")
     parser.add_argument("--timeout", type=float, default=30.0, metavar="S", help="seconds (default: %(default)s)")
     parser.add_argument("--api-key-file", type=Path, metavar="FILE", help="a file that holds the API key")
-    parser.add_argument("--ca-file", metavar="FILE", help="a PEM file of who may sign the gateway's certificate")
+    parser.add_argument("--ca-file", metavar="FILE", help="PEM file of who may vouch for the gateway")
+    parser.add_argument("--cert-file", metavar="FILE", help="PEM file of a certificate to show it")
+    parser.add_argument("--key-file", metavar="FILE", help="PEM file of that certificate's key")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -50,7 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         sources = [read_file(path) for path in arguments.files]
         api_key = arguments.api_key_file.read_text().strip() if arguments.api_key_file else None
-        client = Client(arguments.url, arguments.timeout, retries=RETRIES, api_key=api_key, ca_file=arguments.ca_file)
+        tls = Tls(arguments.ca_file, arguments.cert_file, arguments.key_file)
+        client = Client(arguments.url, arguments.timeout, retries=RETRIES, api_key=api_key, tls=tls)
     except (ValueError, OSError) as error:
         return _fail(str(error), MISUSED)
     with client:
