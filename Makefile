@@ -40,8 +40,9 @@ serve: install ## serve what is in the store until Ctrl-C
 test: install ## run the tests
 	$(BIN)/python -m pytest
 
-bench: install ## measure the model server against a naive one, and what the gateway takes (needs a trained store)
+bench: install ## measure the model server against a naive one, how long it takes to start, and what the gateway takes (needs a trained store)
 	@$(BIN)/python -m tests.bench.model_server
+	@$(BIN)/python -m tests.bench.model_server_start
 	@$(BIN)/python -m tests.bench.gateway_footprint
 	@$(BIN)/python -m tests.bench.gateway_coalescing
 
