@@ -95,6 +95,10 @@ class Flags:
     )
 
 
+_INT64_FLAGS = {flag.name for flag in fields(Flags) if flag.metadata["type"] == "int64"}
+_INTEGERS = {False: range(-(2**31), 2**31), True: range(-(2**63), 2**63)}
+
+
 class MalformedFlag(ValueError):
     """A flag with a value that is not of its type."""
 
@@ -131,7 +135,7 @@ def _parsed(name: str, text: str, kind: type) -> Any:
         return text
     if kind is bool and text in ("true", "false"):
         return text == "true"
-    if kind is int and re.fullmatch(r"\s*[+-]?[0-9]+", text):
+    if kind is int and re.fullmatch(r"\s*[+-]?[0-9]+", text) and int(text) in _INTEGERS[name in _INT64_FLAGS]:
         return int(text)
     if kind is float:
         try:

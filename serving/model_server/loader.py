@@ -62,7 +62,12 @@ class SavedModelLoader:
     def load(self) -> Servable:
         """Load the model and replay its warm-up requests. See `Loader`."""
         runner, signatures = self._load_model()
-        servable = Servable(self.id, signatures, self.wrap(runner, self.path), self.checks_method_names)
+        try:
+            wrapped = self.wrap(runner, self.path)
+        except StatusError:
+            runner.close()
+            raise
+        servable = Servable(self.id, signatures, wrapped, self.checks_method_names)
         try:
             self.warm_up(servable, self.path)
         except StatusError:

@@ -93,7 +93,7 @@ class _Interpreter:
             for name, shape in shapes.items():
                 self._interpreter.resize_tensor_input(self._inputs[name]["index"], shape)
             self._interpreter.allocate_tensors()
-        except (RuntimeError, ValueError) as error:
+        except (RuntimeError, ValueError, OverflowError) as error:  # the last: a dim beyond int32
             raise _InterpreterFailed("Failed to allocate tensors") from error
         self._shapes = shapes
 

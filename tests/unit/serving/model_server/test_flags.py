@@ -39,7 +39,8 @@ def test_reads_values(argument: str, name: str, value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "argument", ["--port=http", "--port=1.5", "--enable_batching=yes", "--per_process_gpu_memory_fraction=x"]
+    "argument",
+    ["--port=http", "--port=1.5", "--port=4294967296", "--enable_batching=yes", "--per_process_gpu_memory_fraction=x"],
 )
 def test_a_malformed_value_is_named(argument: str) -> None:
     name, value = argument.removeprefix("--").split("=")
