@@ -2,7 +2,7 @@
 
     ServingError
     ├── fix the request:    InvalidInput, WrongTask, UnknownModel, Unauthenticated
-    ├── try again later:    TooManyRequests, ModelNotReady, ModelServerUnreachable, DeadlineExceeded
+    ├── try again later:    TooManyRequests, ModelNotReady, ModelServerUnreachable, Overloaded, DeadlineExceeded
     └── nothing, tell us:   ModelServerFault
 
 Each door owns one table from these to its own codes; a test fails when a class is missing from one.
@@ -69,6 +69,10 @@ class ModelNotReady(ServingError):
 
 class ModelServerUnreachable(ServingError):
     """The model server cannot be reached, or refuses work for now."""
+
+
+class Overloaded(ServingError):
+    """There is so much to do already that this was not begun."""
 
 
 class DeadlineExceeded(ServingError):

@@ -16,6 +16,7 @@ from serving.errors import (
     ModelNotReady,
     ModelServerFault,
     ModelServerUnreachable,
+    Overloaded,
     ServingError,
     TooManyRequests,
     Unauthenticated,
@@ -43,6 +44,8 @@ KINDS: Mapping[type[ServingError], Kind] = {
     TooManyRequests: Kind(grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_REQUESTS"),
     ModelNotReady: Kind(grpc.StatusCode.UNAVAILABLE, "MODEL_NOT_READY"),
     ModelServerUnreachable: Kind(grpc.StatusCode.UNAVAILABLE, "MODEL_SERVER_UNREACHABLE"),
+    # Not RESOURCE_EXHAUSTED: that is for a caller's own limit, and tells clients not to try again soon.
+    Overloaded: Kind(grpc.StatusCode.UNAVAILABLE, "OVERLOADED"),
     DeadlineExceeded: Kind(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"),
     ModelServerFault: Kind(grpc.StatusCode.INTERNAL, "MODEL_SERVER_FAULT"),
 }

@@ -18,6 +18,7 @@ from grpc_reflection.v1alpha.reflection import SERVICE_NAME as REFLECTION
 from grpc_reflection.v1alpha.reflection import enable_server_reflection
 
 from serving.gateway import grpc_tls
+from serving.gateway.admission import SPARE_THREADS
 from serving.gateway.api_keys import configured_keys
 from serving.gateway.grpc_api import SERVICE, prediction_service
 from serving.gateway.grpc_health import OffersHealth
@@ -83,7 +84,7 @@ def running(parts: Parts) -> Iterator[HealthServicer]:
 def make_server(settings: Settings) -> grpc.Server:
     """A server without services or ports."""
     return grpc.server(
-        ThreadPoolExecutor(settings.threads, thread_name_prefix="grpc"),
+        ThreadPoolExecutor(settings.threads + SPARE_THREADS, thread_name_prefix="grpc"),
         options=[
             ("grpc.so_reuseport", 0),  # a second process on the same port is a mistake, not help
             ("grpc.max_receive_message_length", settings.max_body_bytes),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from serving.gateway import grpc_tls
+from serving.gateway.admission import Admission
 from serving.gateway.api_keys import ApiKeys
 from serving.gateway.batching import Batching
 from serving.gateway.metrics import Metrics
@@ -63,11 +64,12 @@ def build_parts(
     )
     offers = Offers(settings.models, server, labels_kept_s=settings.poll_interval_s)
     batching = Batching(server, settings.max_model_server_batch, coalesce=settings.coalesce)
+    predictor = Predictor(offers, batching, settings.max_instances, admission=Admission(settings.threads))
     return Parts(
         settings,
         server,
         offers,
-        Predictor(offers, batching, settings.max_instances),
+        predictor,
         metrics,
         keys,
         open_tracing(os.environ),

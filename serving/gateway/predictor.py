@@ -1,8 +1,9 @@
-"""What a prediction is: find the offer, check the task and the instances, ask the model server, answer.
+"""What a prediction is: be admitted, find the offer, check the task and the instances, ask the model server, answer.
 
 Knows no transport: every door translates to and from this.
 """
 
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any, Protocol
 
 from serving.contract import ModelContract
 from serving.errors import DeadlineExceeded, ModelNotReady, WrongTask
+from serving.gateway.admission import Admission
 from serving.gateway.answers import Answer, check_top_k, to_answers
 from serving.gateway.instances import Instances, check_batch, read_instances, split_block
 from serving.gateway.model_server import SignatureRunner, VersionGone
@@ -90,7 +92,10 @@ class Predictor:
         server: SignatureRunner,
         max_instances: int,
         clock: Callable[[], float] = time.monotonic,
+        admission: Admission | None = None,
     ) -> None:
+        """Without an `admission` all calls begin."""
+        self.admission = admission or Admission(sys.maxsize, clock)
         self._offers = offers
         self._server = server
         self._max_instances = max_instances
@@ -98,7 +103,11 @@ class Predictor:
 
     def predict(self, call: Call, timeout_s: float) -> Prediction:
         """Answer one call within the time given, or raise a ServingError."""
-        expires = self._clock() + timeout_s
+        with self.admission.admit(call.model, timeout_s):
+            return self._answer(call, self._clock() + timeout_s)
+
+    def _answer(self, call: Call, expires: float) -> Prediction:
+        """Of the newest version, or of the one named, however often it changes meanwhile."""
         for _ in range(1 + MAX_VERSION_CHANGES):
             offer = self._offers.find(call.model, call.version, self._left(expires))
             try:

@@ -13,6 +13,7 @@ from serving.errors import (
     ModelNotReady,
     ModelServerFault,
     ModelServerUnreachable,
+    Overloaded,
     ServingError,
     TooManyRequests,
     Unauthenticated,
@@ -39,6 +40,7 @@ KINDS: Mapping[type[ServingError], Kind] = {
     TooManyRequests: Kind(429, "too-many-requests", "More requests than the API key allows"),
     ModelNotReady: Kind(503, "model-not-ready", "The model is not on offer now"),
     ModelServerUnreachable: Kind(503, "model-server-unreachable", "The model server cannot be reached now"),
+    Overloaded: Kind(503, "overloaded", "There is too much to do now"),
     DeadlineExceeded: Kind(504, "deadline-exceeded", "The answer did not come in time"),
     ModelServerFault: Kind(502, "model-server-fault", "The model server failed"),
 }

@@ -9,7 +9,7 @@ import re
 import numpy as np
 import pytest
 
-from serving.errors import DeadlineExceeded, ModelServerFault, ModelServerUnreachable
+from serving.errors import DeadlineExceeded, ModelServerFault, ModelServerUnreachable, Overloaded
 from serving.gateway.http_api import create_app
 from serving.gateway.metrics import Metrics
 from serving.gateway.offers import Offers
@@ -333,6 +333,7 @@ def test_head_and_options_have_no_body(client):
     ("error", "status", "kind"),
     [
         (ModelServerUnreachable("away"), 503, "model-server-unreachable"),
+        (Overloaded("too much"), 503, "overloaded"),
         (DeadlineExceeded("slow"), 504, "deadline-exceeded"),
         (ModelServerFault("op 7 failed"), 502, "model-server-fault"),
     ],

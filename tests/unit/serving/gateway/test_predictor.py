@@ -1,6 +1,7 @@
 import pytest
 
-from serving.errors import DeadlineExceeded, InvalidInput, ModelNotReady, UnknownModel, WrongTask
+from serving.errors import DeadlineExceeded, InvalidInput, ModelNotReady, Overloaded, UnknownModel, WrongTask
+from serving.gateway.admission import Admission
 from serving.gateway.offers import Offers
 from serving.gateway.predictor import TASK_OF_VERB, Call, Offer, Predictor
 from tests.fakes import Clock, FakeModelServer, house_contract, picture_contract
@@ -142,3 +143,11 @@ def test_the_time_of_a_call_covers_all_it_does(gateway):
 
     with pytest.raises(DeadlineExceeded):
         gateway.values()
+
+
+def test_a_call_that_may_not_begin_asks_nothing_of_the_model_server(gateway):
+    gateway.predictor.admission = Admission(0, gateway.clock)
+
+    with pytest.raises(Overloaded):
+        gateway.values()
+    assert gateway.server.calls == []
