@@ -6,6 +6,7 @@ it takes of the processors is missing to what it measures. Standard library only
 """
 
 import multiprocessing
+import re
 import selectors
 import socket
 import time
@@ -13,6 +14,7 @@ from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
+TELLING = re.compile(rb"\r\n(content-length|retry-after|connection): *(\w+)", re.IGNORECASE)
 GAVE_UP = 0  # the status of a request that got no answer: in time, or before the connection was closed
 
 
@@ -138,8 +140,10 @@ class Sender:
             self._finish(connection, GAVE_UP)
         elif connection in self._busy:
             head, found, body = connection.answer.partition(b"\r\n\r\n")
-            fields = dict(line.lower().partition(b": ")[::2] for line in head.split(b"\r\n")[1:])
-            if found and len(body) >= int(fields[b"content-length"]):
+            if not found:
+                return
+            fields = {name.lower(): value for name, value in TELLING.findall(head)}
+            if len(body) >= int(fields[b"content-length"]):
                 retry_after_s = int(fields.get(b"retry-after", b"0"))
                 self._finish(connection, int(head[9:12]), retry_after_s, closes=fields.get(b"connection") == b"close")
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
 
+from serving.gateway import deadlines, turns
 from serving.gateway.connection import READ, Connection, Phase
 from serving.gateway.incoming import Incoming
 from serving.gateway.problems import Problem
@@ -51,9 +52,10 @@ class ConnectionLimits:
 
 
 class BufferedWorker(ThreadWorker):  # type: ignore[misc]
-    """A subclass sets `limits`, and perhaps `tls`, before `run`."""
+    """A subclass sets `limits` and `busy_threads`, and perhaps `tls`, before `run`."""
 
     limits: ConnectionLimits
+    busy_threads: int  # requests that threads work on at the same time, before some are turned away
     tls: ssl.SSLContext | None = None
     alive: bool  # gunicorn's: false once the worker is to stop
 
@@ -77,6 +79,14 @@ class BufferedWorker(ThreadWorker):  # type: ignore[misc]
 
     def count_refusal(self, reason: str) -> None:
         """A client was refused or closed here, before any application."""
+
+    def turn_away(self, _request: Any) -> bytes | None:
+        """The answer to a request that no thread shall see, while there are as many as threads already."""
+        return None
+
+    def turn_away_bytes(self, _received: bytes) -> bytes | None:
+        """The same, where it can be told from all that has come; such a connection goes on."""
+        return None
 
     def run(self) -> None:
         """Serve until told to stop, then finish what is in flight, within the grace period."""
@@ -203,11 +213,23 @@ class BufferedWorker(ThreadWorker):  # type: ignore[misc]
 
     def _receive(self, connection: Connection) -> None:
         received = connection.receive_into(self._scratch)
-        if received:
+        if received and (answer := self._turn_away_bytes(connection, received)):
+            connection.keeps = True
+            connection.sock.sendall(answer)
+            self._send(connection)
+        elif received:
             connection.incoming.receive(self._scratch[:received])
             self._go_on(connection)
         elif received == 0:
             self._drop(connection)
+
+    def _turn_away_bytes(self, connection: Connection, received: int) -> bytes | None:
+        if connection.incoming.has_begun or not self._is_full() or self.is_leaving():
+            return None
+        return self.turn_away_bytes(bytes(self._scratch[:received]))
+
+    def _is_full(self) -> bool:
+        return self._waiting.count(Phase.BUSY) >= self.busy_threads
 
     def _go_on(self, connection: Connection) -> None:
         """Have the next request answered, or wait for the rest of it."""
@@ -231,16 +253,25 @@ class BufferedWorker(ThreadWorker):  # type: ignore[misc]
     def _hand_over(self, connection: Connection, request: Any) -> None:
         """Give a whole request to a thread. The socket stays watched: most clients send nothing before their answer."""
         self.check_request(connection, request)
-        connection.request, connection.is_answered = request, False
         if self.is_leaving():
             request.force_close()
+        is_alone = not connection.incoming.is_cut and not connection.incoming.has_begun  # nothing comes after it
+        if is_alone and self._is_full() and (answer := self.turn_away(request)):
+            connection.keeps = not request.should_close()
+            connection.sock.sendall(answer)
+            self._send(connection)
+            return
+        connection.request, connection.is_answered = request, False
+        connection.handed_over_at = time.perf_counter()
         self._wait(connection, Phase.BUSY, READ)
         self.enqueue_req(connection)
 
     def handle(self, connection: Connection) -> int:
         """In a thread: answer, and send what can be sent at once; the event the rest waits for."""
         try:
-            connection.keeps = self.handle_request(connection.request, connection)
+            with turns.taken():
+                deadlines.waited_s.set(time.perf_counter() - connection.handed_over_at)
+                connection.keeps = self.handle_request(connection.request, connection)
         except Exception:
             self.log.exception("an answer failed")
             connection.keeps = False

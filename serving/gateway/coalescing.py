@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
 from serving.errors import DeadlineExceeded, ModelServerFault
-from serving.gateway import spans
+from serving.gateway import spans, turns
 from serving.gateway.batches import cut, join
 from serving.gateway.model_server import Tensor, Tensors
 
@@ -63,7 +63,7 @@ class Coalescer:
         """
         call = Call(inputs, rows, self._clock() + timeout_s)
         self._line_up(kind, call)
-        with spans.child("wait for the model server's other calls"):
+        with spans.child("wait for the model server's other calls"), turns.given_up():
             call.turn.wait(timeout_s)
         if not self._has_turn(kind, call):
             raise DeadlineExceeded("the time for this request ran out while others were answered")

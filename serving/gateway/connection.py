@@ -88,6 +88,7 @@ class Connection:
         self.phase = Phase.HEAD  # changed by Waiting alone
         self.deadline = 0.0  # monotonic seconds
         self.events = 0  # what the loop's selector watches it for
+        self.handed_over_at = 0.0  # performance counter's seconds: when a thread was asked to answer
         self.is_answered = False  # the thread is done, or about to be
         self.keeps = False  # another request may follow the answer
         self.counted_bytes = 0  # by its worker

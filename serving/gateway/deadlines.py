@@ -4,10 +4,13 @@ gRPC has its own header for this (grpc-timeout), which its library reads.
 """
 
 import re
+from contextvars import ContextVar
 
 from werkzeug.exceptions import BadRequest
 
 HEADER = "X-Request-Timeout"
+# Seconds that the request this thread answers has waited for it; the worker knows.
+waited_s: ContextVar[float] = ContextVar("waited_s", default=0.0)
 # Digits and perhaps a fraction. Not float(), which also takes nan, 1e3 and 1_000.
 SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 

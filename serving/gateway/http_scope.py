@@ -52,7 +52,7 @@ def install(app: Flask, parts: Parts) -> None:
 
     @app.before_request
     def begin() -> None:
-        g.began = time.perf_counter()
+        g.began = time.perf_counter() - deadlines.waited_s.get()
         g.request_id = request_id(request.headers.get("X-Request-Id", ""))
         metrics.in_flight.inc()
         g.scope = ExitStack()

@@ -11,7 +11,7 @@ from google.protobuf.wrappers_pb2 import Int64Value
 
 from serving.contract import CONTRACT_PROBE, CONTRACT_SIGNATURE
 from serving.errors import DeadlineExceeded, ModelServerFault, ModelServerUnreachable
-from serving.gateway import spans, tensors
+from serving.gateway import spans, tensors, turns
 from serving.gateway.model_server import (
     DEFAULT_SIGNATURE,
     Tensor,
@@ -133,7 +133,7 @@ class GrpcModelServer:
         """One call, its errors in our words."""
         code, began = "OK", time.perf_counter()
         try:
-            with spans.child(f"model server {name}", "client") as span:
+            with spans.child(f"model server {name}", "client") as span, turns.given_up():
                 return method(request, timeout=timeout_s, metadata=span.carried())
         except grpc.RpcError as error:
             code = error.code().name

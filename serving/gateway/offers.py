@@ -18,6 +18,7 @@ from serving.errors import (
     ServingError,
     UnknownModel,
 )
+from serving.gateway import turns
 from serving.gateway.labels import Labels
 from serving.gateway.model_server import AVAILABLE, ModelServer, VersionStatus
 from serving.gateway.predictor import Label, Offer, Selector
@@ -105,7 +106,9 @@ class ModelWatch:
             unless: asked when it is our turn: somebody else's look may have been enough.
             timeout_s: how long to wait for our turn; -1 is for ever.
         """
-        if self._turn.acquire(timeout=timeout_s):
+        with turns.given_up():
+            is_ours = self._turn.acquire(timeout=timeout_s)
+        if is_ours:
             try:
                 if not unless():
                     self._looked_at = self._clock()

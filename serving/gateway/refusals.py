@@ -48,12 +48,12 @@ def refusal_of(error: Exception) -> Refused:
     return Refused(_BY_ERROR.get(type(error), MALFORMED))
 
 
-def answer_bytes(problem: Problem) -> bytes:
-    """A whole HTTP/1.1 response that ends the connection."""
-    identifier = request_id("")
+def answer_bytes(problem: Problem, identifier: str = "", *, is_last: bool = True) -> bytes:
+    """A whole HTTP/1.1 response; the last ends the connection."""
+    identifier = request_id(identifier)
     body = orjson.dumps(problem.document(identifier), option=orjson.OPT_APPEND_NEWLINE)
     headers = {
-        "Connection": "close",
+        "Connection": "close" if is_last else "keep-alive",
         "Content-Type": "application/problem+json",
         "Content-Length": str(len(body)),
         "X-Request-Id": identifier,

@@ -11,6 +11,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
 from serving.gateway import tls
+from serving.gateway.admission import SPARE_THREADS
 from serving.gateway.api_keys import ApiKeys, configured_keys
 from serving.gateway.buffered_worker import BufferedWorker, ConnectionLimits
 from serving.gateway.connection import Connection, Phase
@@ -23,6 +24,7 @@ from serving.gateway.parts import build_parts
 from serving.gateway.refusals import NO_CERTIFICATE, Refused
 from serving.gateway.settings import Settings
 from serving.gateway.shared_flag import SharedFlag
+from serving.gateway.shedding import Shedding
 
 # Seconds an idle connection stays open: longer than the 60 s of common load balancers, or they send into a closing one.
 KEEPALIVE_S = 75
@@ -54,7 +56,7 @@ class Workers(BaseApplication):  # type: ignore[misc]
             "bind": self._bind,
             "workers": self.settings.workers,
             "worker_class": Worker,
-            "threads": self.settings.threads,
+            "threads": self.settings.threads + SPARE_THREADS,
             "timeout": WORKER_TIMEOUT_S,
             "graceful_timeout": self.settings.grace_period_s,
             "keepalive": KEEPALIVE_S,
@@ -73,6 +75,7 @@ class Workers(BaseApplication):  # type: ignore[misc]
     def load(self) -> Flask:
         """Build the parts; gunicorn calls this in each worker, after the fork."""
         self.parts = parts = build_parts(self.settings, self._metrics_folder, self._keys, self.leaving)
+        self.shedding = Shedding(parts)
         poller = parts.poller(self._on_look)
         poller.start()
 
@@ -113,6 +116,7 @@ class Worker(BufferedWorker):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.limits = connection_limits(self.app.settings)
+        self.busy_threads = self.app.settings.threads
         self.is_open = SharedFlag()
         self._began = time.monotonic()
 
@@ -135,6 +139,16 @@ class Worker(BufferedWorker):
     def is_leaving(self) -> bool:
         """This worker ends, or all of them do."""
         return super().is_leaving() or self.app.leaving.is_set()
+
+    def turn_away(self, request: Any) -> bytes | None:
+        """What the loop itself answers, when there is too much to do."""
+        answer: bytes | None = self.app.shedding.refuse(request)
+        return answer
+
+    def turn_away_bytes(self, received: bytes) -> bytes | None:
+        """The same."""
+        answer: bytes | None = self.app.shedding.refuse_bytes(received)
+        return answer
 
     def count_refusal(self, reason: str) -> None:
         """Into the metrics."""

@@ -1,0 +1,69 @@
+"""Refuses predictions at the worker's loop while its threads have all they take. Knows HTTP's head, no body, no model.
+
+What a refusal costs is missing to those who are answered. Through the application it would be a third of an answer,
+through gunicorn's parser a tenth; so the usual case, a request that came whole, is recognised by its bytes.
+"""
+
+import re
+from typing import Any
+
+from serving.errors import Overloaded
+from serving.gateway.access_log import Answered, log_answered
+from serving.gateway.admission import FULL
+from serving.gateway.parts import Parts
+from serving.gateway.predictor import TASK_OF_VERB
+from serving.gateway.problems import problem_of
+from serving.gateway.refusals import answer_bytes
+from serving.gateway.request_ids import request_id
+
+# The paths of both protocols that ask for a prediction.
+_MODEL = r"/v1/models/(?P<model>[^/:? ]+)(?:/(?:versions|labels)/[^/:? ]+)?"
+_TENSORS = r"/v2/models/(?P<tensor_model>[^/? ]+)(?:/versions/[^/? ]+)?"
+PATH = rf"{_MODEL}:(?P<verb>{'|'.join(TASK_OF_VERB)})|{_TENSORS}/(?P<tensor_verb>infer)"
+PREDICTION = re.compile(PATH)
+WHOLE = re.compile(rf"POST (?P<path>{PATH})(?:\?[^ ]*)? HTTP/1\.1(?P<fields>(?:\r\n[^\r\n]+)+)\r\n\r\n".encode())
+# Where there is more of these than a length, gunicorn's parser has to look.
+TELLING = re.compile(rb"\r\n(content-length|transfer-encoding|expect|connection|upgrade|x-request-id):[ \t]*([^\r\n]*)")
+
+OVERLOADED = problem_of(Overloaded(FULL))
+_NO_ID = "0" * len(request_id(""))
+_ANSWER = answer_bytes(OVERLOADED, _NO_ID, is_last=False)
+
+
+class Shedding:
+    """One a worker, used by its loop alone."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._models = parts.settings.models
+        self._requests = parts.metrics.requests
+
+    def refuse(self, request: Any) -> bytes | None:
+        """The answer to a request that gunicorn read; None where it asks for no prediction, and costs little."""
+        asked = PREDICTION.fullmatch(request.path)
+        if request.method != "POST" or asked is None:
+            return None
+        identifier = request_id(next((value for name, value in request.headers if name == "X-REQUEST-ID"), ""))
+        if not self._count(asked["model"] or asked["tensor_model"], asked["verb"] or asked["tensor_verb"], identifier):
+            return None
+        return answer_bytes(OVERLOADED, identifier, is_last=request.should_close())
+
+    def refuse_bytes(self, received: bytes) -> bytes | None:
+        """The answer to bytes that are one whole prediction request and nothing else; None where that is not sure."""
+        asked = WHOLE.match(received)
+        if asked is None:
+            return None
+        match TELLING.findall(asked["fields"].lower()):
+            case [(b"content-length", length)] if length.isdigit() and asked.end() + int(length) == len(received):
+                identifier = request_id("")
+                model, verb = asked["model"] or asked["tensor_model"], asked["verb"] or asked["tensor_verb"]
+                if self._count(model.decode("latin-1"), verb.decode(), identifier):
+                    return _ANSWER.replace(_NO_ID.encode(), identifier.encode())
+        return None
+
+    def _count(self, model: str, verb: str, identifier: str) -> bool:
+        """Count and log a refusal, unless there is no such model: that is for the application to say."""
+        if model not in self._models:
+            return False
+        self._requests.labels(model, "", verb, "503").inc()
+        log_answered(Answered(identifier, f"POST {model}:{verb}", verb, "503", 0.0, model))
+        return True

@@ -1,0 +1,150 @@
+"""Three times the load the gateway can carry, for a minute: what it still carries, in which time, and how it recovers.
+
+The peak is what a closed loop of as many callers as the gateway takes gets done, before and after. The overload is an
+open loop: its requests come whether or not the ones before were answered. Model server, gateway and load share the
+processors, so what the load takes is missing to the service.
+
+`ATELIER_STORE=… python -m tests.soak.gateway_overload`; ends with 1 if a goal is missed.
+"""
+
+import collections
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+
+import psutil
+
+from tests.e2e.local_stack import LocalStack
+from tests.http_load import Exchange, Load, prepare, send
+
+WORKERS, THREADS = 2, 32
+PEAK_S, OVERLOAD_S, CALM_S = 10.0, 60.0, 10.0
+FACTOR = 3
+DEADLINE_S = 1.0
+PROCESSES = 2  # that send
+CONNECTIONS = 400  # of each of them, at most
+
+MIN_GOODPUT = 0.8  # of the peak
+MAX_GROWTH_BYTES = 100e6  # of all gateway processes together
+MAX_RECOVERY_S = 5.0
+
+
+def main() -> int:
+    model = sys.argv[1] if len(sys.argv) > 1 else "fashion"
+    store = Path(os.environ.get("ATELIER_STORE", "models"))
+    stack = LocalStack(store, ATELIER_WORKERS=str(WORKERS), ATELIER_THREADS=str(THREADS))
+    try:
+        stack.wait_until_up()
+        with stack.client() as client:
+            golden = client.contract(model).goldens[0].instance
+        body = json.dumps({"instances": [golden]}).encode()
+        request = prepare(f"/v1/models/{model}:predict", body, f"X-Request-Timeout: {DEADLINE_S}")
+        return soak(stack, request)
+    finally:
+        stack.stop()
+
+
+def soak(stack: LocalStack, request: bytes) -> int:
+    carried(stack, request)  # warms up
+    calm_s = median_latency(calm(stack, request))
+    before = carried(stack, request)
+    with MemoryWatch(gateway_processes(stack)) as memory:
+        overload = Load(stack.http_port, request, OVERLOAD_S, CONNECTIONS, FACTOR * before / PROCESSES, 10 * DEADLINE_S)
+        exchanges = send(overload, PROCESSES)
+    recovery_s = time_to_recover(calm(stack, request), calm_s)
+    peak = (before + carried(stack, request)) / 2
+
+    good = [one.latency_s for one in exchanges if one.status == 200 and one.latency_s <= DEADLINE_S]
+    accepted = sorted(one.latency_s for one in exchanges if one.status in (200, 504))
+    refused = sorted(one.latency_s for one in exchanges if one.status == 503)
+    without_hint = sum(one.status == 503 and not one.retry_after_s for one in exchanges)
+    goodput = len(good) / OVERLOAD_S
+    p99_s = quantile(accepted, 0.99)
+    print(f"peak {peak:.0f} answers a second ({before:.0f} before, {2 * peak - before:.0f} after)")
+    print(f"offered {len(exchanges) / OVERLOAD_S:.0f} a second; statuses {statuses(exchanges)}")
+    print(f"goodput {goodput:.0f} a second, {goodput / peak:.0%} of the peak")
+    print(
+        f"accepted: p50 {quantile(accepted, 0.5) * 1e3:.0f} ms, p99 {p99_s * 1e3:.0f} ms of {DEADLINE_S:.0f} s allowed"
+    )
+    print(f"refused: p50 {quantile(refused, 0.5) * 1e3:.0f} ms, p99 {quantile(refused, 0.99) * 1e3:.0f} ms")
+    print(f"memory of the gateway: {memory.first / 1e6:.0f} MB, at most {memory.most / 1e6:.0f} MB")
+    print(f"back to normal after {recovery_s:.1f} s (normal: p50 {calm_s * 1e3:.1f} ms)")
+    is_met = {
+        f"goodput of at least {MIN_GOODPUT:.0%} of the peak": goodput >= MIN_GOODPUT * peak,
+        "p99 of the accepted within their deadline": p99_s <= DEADLINE_S,
+        "memory bounded": memory.most - memory.first <= MAX_GROWTH_BYTES,
+        f"back to normal within {MAX_RECOVERY_S:.0f} s": recovery_s <= MAX_RECOVERY_S,
+        "every request answered": not any(one.status == 0 for one in exchanges),
+        "every refusal says when to come back": without_hint == 0,
+    }
+    for goal, met in is_met.items():
+        print("met   " if met else "MISSED", goal)
+    return int(not all(is_met.values()))
+
+
+def carried(stack: LocalStack, request: bytes) -> float:
+    """Answers a second when as many callers call as are admitted."""
+    exchanges = send(Load(stack.http_port, request, PEAK_S, WORKERS * THREADS // 2))
+    return sum(one.status == 200 for one in exchanges) / PEAK_S
+
+
+def calm(stack: LocalStack, request: bytes) -> list[Exchange]:
+    """Two callers."""
+    return send(Load(stack.http_port, request, CALM_S, 2))
+
+
+def time_to_recover(exchanges: list[Exchange], calm_s: float) -> float:
+    """Seconds until all is answered, half of it within twice the usual time, from then on."""
+    for second in range(int(CALM_S)):
+        later = [one for one in exchanges if one.due_s >= second]
+        if later and {one.status for one in later} == {200} and median_latency(later) <= 2 * calm_s:
+            return float(second)
+    return CALM_S
+
+
+def median_latency(exchanges: list[Exchange]) -> float:
+    return quantile(sorted(one.latency_s for one in exchanges), 0.5)
+
+
+def quantile(ordered: list[float], share: float) -> float:
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else float("nan")
+
+
+def statuses(exchanges: list[Exchange]) -> dict[int, int]:
+    return dict(collections.Counter(one.status for one in exchanges).most_common())
+
+
+def gateway_processes(stack: LocalStack) -> list[psutil.Process]:
+    main_process = next(one for one in stack.descendants() if one.cmdline()[-2:] == ["serving.gateway", "http"])
+    return [main_process, *main_process.children()]
+
+
+class MemoryWatch:
+    """What processes hold together, looked at every second."""
+
+    def __init__(self, processes: list[psutil.Process]) -> None:
+        self._processes = processes
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self.first = self.most = self._now()
+
+    def __enter__(self) -> "MemoryWatch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._done.wait(1.0):
+            self.most = max(self.most, self._now())
+
+    def _now(self) -> int:
+        return sum(process.memory_info().rss for process in self._processes)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
