@@ -1,5 +1,6 @@
 """The model server over gRPC: TensorFlow Serving's paths, and its wire format in our own messages (see proto/)."""
 
+import json
 import logging
 import time
 from collections.abc import Callable
@@ -30,9 +31,29 @@ GET_MODEL_STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
 # INVALID_ARGUMENT says many things; this is how TensorFlow Serving says that a label is unknown (server_core.cc).
 UNRECOGNIZED_LABEL = "INVALID_ARGUMENT: Unrecognized servable version label"
 
-OPTIONS = [
+SERVICE_CONFIG = {
     # A name may stand for several replicas (a headless service); one address is the same as without.
-    ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}'),
+    "loadBalancingConfig": [{"round_robin": {}}],
+    # Predictions may be asked twice, so a lost connection or a replica that goes away need not be seen by a client.
+    "methodConfig": [
+        {
+            "name": [{"service": "tensorflow.serving.PredictionService"}],
+            "retryPolicy": {
+                "maxAttempts": 3,
+                "initialBackoff": "0.1s",  # a reconnect's first pause, below
+                "maxBackoff": "0.5s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ],
+    # A failure takes a token, a success gives a tenth back, below half of them nothing is tried again (gRFC A6): a
+    # model server in trouble gets a tenth more calls, not three times as many.
+    "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1},
+}
+
+OPTIONS = [
+    ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
     # A restarted server is found within half a second; gRPC's own back-off goes up to two minutes.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 500),  # also the time one connection attempt may take
@@ -44,7 +65,7 @@ OPTIONS = [
     # Requests are bounded by settings.max_body_bytes; replies are small, but a model may have many classes.
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),
-    ("grpc.enable_retries", 0),
+    ("grpc.enable_retries", 1),
 ]
 
 # Called after each call: method, gRPC code name, seconds.

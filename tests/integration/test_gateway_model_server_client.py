@@ -163,3 +163,47 @@ def test_every_grpc_code_has_a_name_for_the_status_of_a_version():
 
     assert _CODE_NAMES[0] == "OK"
     assert len(_CODE_NAMES) == len(grpc.StatusCode)
+
+
+class Failing:
+    """Makes the next predictions fail before they are answered, and counts all."""
+
+    def __init__(self, fake: FakeModelServer, error: Exception) -> None:
+        self.left = 0
+        self.asked = 0
+        self._predict, self._error = fake.predict, error
+        fake.predict = self
+
+    def __call__(self, *arguments):
+        self.asked += 1
+        if self.left:
+            self.left -= 1
+            raise self._error
+        return self._predict(*arguments)
+
+
+def test_a_prediction_that_was_not_answered_is_asked_again(client, fake):
+    failing = Failing(fake, ModelServerUnreachable("going away"))
+    failing.left = 2
+
+    np.testing.assert_array_equal([[7]], client.predict("houses", 1, HOUSE, 10)["value"])
+    assert failing.asked == 3
+
+
+def test_what_fails_again_and_again_is_not_asked_more_often_than_the_budget_allows(client, fake):
+    failing = Failing(fake, ModelServerUnreachable("away"))
+    failing.left = 1000
+    for _ in range(30):
+        with pytest.raises(ModelServerUnreachable):
+            client.predict("houses", 1, HOUSE, 10)
+
+    assert 30 < failing.asked <= 30 + 5
+
+
+def test_a_fault_is_an_answer_and_not_asked_again(client, fake):
+    failing = Failing(fake, ModelServerFault("op 7"))
+    failing.left = 1
+
+    with pytest.raises(ModelServerFault):
+        client.predict("houses", 1, HOUSE, 10)
+    assert failing.asked == 1
