@@ -3,12 +3,9 @@
 After http_server.cc, http_rest_api_handler.cc and http_rest_api_util.cc.
 """
 
-import gzip
-import io
 import logging
 import re
 import time
-import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -27,6 +24,7 @@ from serving.model_server.model_json import metadata_document, status_document
 from serving.model_server.model_status import metadata_response, status_response
 from serving.model_server.predict import predict
 from serving.model_server.regress import run_regress
+from serving.model_server.rest_body import read_body
 from serving.model_server.servable import DEFAULT_SIGNATURE, Servable
 from serving.model_server.server_core import ServerCore
 from serving.model_server.status import Code, StatusError, invalid_argument
@@ -41,8 +39,6 @@ _MODEL = re.compile(
     r"(?i:/v1/models(?:/([^/:]+))?(?:(?:/versions/(\d+))|(?:/labels/([^/:]+)))?(?:/(metadata))?)", re.ASCII
 )
 _INT64_MAX = 2**63 - 1
-# net_http's bound on inflated bodies (EvHTTPRequest: kMaxUncompressedBytes)
-_MAX_INFLATED_BYTES = 100 * 1024 * 1024
 
 _HTTP_STATUS = {
     Code.OK: 200,
@@ -124,7 +120,7 @@ class RestApi:
         return [body]
 
     def _reply(self, environ: dict[str, Any], method: str, target: str) -> _Reply:
-        body = _read_body(environ)
+        body = read_body(environ)
         if method == "OPTIONS":  # a CORS preflight, answered whether or not CORS is on
             is_browser = re.search("https?://", environ.get("HTTP_ORIGIN", ""))
             return _Reply(Code.OK if is_browser else Code.FAILED_PRECONDITION, b"", [])
@@ -222,30 +218,6 @@ def _model_spec(name: str | None, version: str | None, label: str | None) -> mod
 def _decoded(text: str) -> str:
     """Undo percent encoding; `+` stays `+`."""
     return unquote_to_bytes(text.encode("latin-1")).decode("utf-8", "replace")
-
-
-def _read_body(environ: dict[str, Any]) -> bytes:
-    """The body, inflated if it is gzip; one that cannot be inflated counts as empty."""
-    body: bytes = environ["wsgi.input"].read()
-    if "gzip" not in environ.get("HTTP_CONTENT_ENCODING", ""):
-        return body
-    try:
-        return _inflate(body)
-    except (OSError, EOFError, zlib.error):
-        return b""
-
-
-def _inflate(body: bytes) -> bytes:
-    """Inflate at most 100 MiB.
-
-    Raises:
-        OSError: there is more, or it is no gzip.
-    """
-    with gzip.GzipFile(fileobj=io.BytesIO(body)) as file:
-        inflated = file.read(_MAX_INFLATED_BYTES + 1)
-    if len(inflated) > _MAX_INFLATED_BYTES:
-        raise OSError(f"the body inflates to more than {_MAX_INFLATED_BYTES} bytes")
-    return inflated
 
 
 def _not_found(start_response: StartResponse) -> Iterable[bytes]:
