@@ -23,3 +23,16 @@ def images(engine):
     environ = {**os.environ, "ATELIER_BUILD_NETWORK": "host"}
     built = subprocess.run(["make", "images"], capture_output=True, text=True, check=False, env=environ)
     assert built.returncode == 0, built.stdout[-3000:] + built.stderr[-3000:]
+
+
+@pytest.fixture(scope="session")
+def podman_environ(tmp_path_factory):
+    """The environment of a podman that can run pods; else a loud skip."""
+    config = tmp_path_factory.mktemp("podman") / "containers.conf"
+    # In a container of its own, podman may not raise its limits.
+    config.write_text('[containers]\ndefault_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]\n')
+    environ = {**os.environ, "CONTAINERS_CONF": str(config)}
+    done = subprocess.run([HERE / "podman.sh"], capture_output=True, text=True, check=False, env=environ)
+    if done.returncode:
+        pytest.skip(done.stderr.strip() or "NO PODMAN")
+    return environ

@@ -10,22 +10,19 @@ import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 from serving import __version__
 from serving.client import Client
 from serving.generated.atelier.prediction.v1 import prediction_pb2 as wire
+from tests.containers.sample_inputs import HOUSE, SHOE
 from tests.gateway_process import free_port
 from tests.grpc_gateway import GrpcClient
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]
 
 PROJECT = "atelier-under-test"
-SHOE = json.loads(Path("docs/examples/ankle-boot.json").read_text())["instances"]
-HOUSE = {"MedInc": 8.3252, "HouseAge": 41, "AveRooms": 6.984, "AveBedrms": 1.0238,
-         "Population": 322, "AveOccup": 2.5556, "Latitude": 37.88, "Longitude": -122.23}  # fmt: skip
 LONGEST_START_S = 900
 
 
