@@ -1,7 +1,7 @@
 """The development overlay as `podman kube play` takes it: the same pods, less what only a cluster can do.
 
-podman knows Pods, volumes and ConfigMaps, but no Job, no Service and no namespace. So a workload's template becomes a Pod of
-its own, and a Service's name becomes an alias of its pod on podman's network.
+podman knows Pods, volumes and ConfigMaps, but no Job, no Service and no namespace. So a workload's template becomes a
+Pod of its own, and a Service's name becomes an alias of its pod on podman's network.
 """
 
 import copy

@@ -15,10 +15,8 @@ import pytest
 
 from serving import __version__
 from serving.client import Client
-from serving.generated.atelier.prediction.v1 import prediction_pb2 as wire
 from tests.containers.sample_inputs import HOUSE, SHOE
 from tests.gateway_process import free_port
-from tests.grpc_gateway import GrpcClient
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]
 
@@ -78,14 +76,10 @@ def test_answers_over_both_doors(compose):
         [house] = client.predict("housing", [HOUSE]).predictions
     assert 2 < house["value"] < 6
 
-    door = GrpcClient(compose.grpc_port)
-    instance = wire.Instance(features=wire.Features(values=HOUSE))
-    [regression] = door.call("Regress", wire.RegressRequest(model="housing", instances=[instance])).predictions
-    assert regression.value == pytest.approx(house["value"])
-    image = wire.Instance(image=wire.Image(pixels=bytes(pixel for row in SHOE[0] for pixel in row)))
-    [classification] = door.call("Classify", wire.ClassifyRequest(model="fashion", instances=[image])).predictions
-    assert classification.class_name == "Ankle boot"
-    assert (door.health(), door.health("fashion")) == ("SERVING", "SERVING")
+    with Client(f"grpc://127.0.0.1:{compose.grpc_port}") as client:
+        assert client.readiness()[0]
+        assert client.predict("fashion", SHOE).predictions[0]["class_name"] == "Ankle boot"
+        assert client.predict("housing", [HOUSE]).predictions[0]["value"] == pytest.approx(house["value"])
 
 
 @pytest.mark.parametrize("service", ["model-server", "gateway-http", "gateway-grpc"])
