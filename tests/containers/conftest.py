@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.containers.compose import Compose
+
 HERE = Path(__file__).parent
 
 
@@ -23,6 +25,17 @@ def images(engine):
     environ = {**os.environ, "ATELIER_BUILD_NETWORK": "host"}
     built = subprocess.run(["make", "images"], capture_output=True, text=True, check=False, env=environ)
     assert built.returncode == 0, built.stdout[-3000:] + built.stderr[-3000:]
+
+
+@pytest.fixture(scope="session")
+def compose(images):
+    """The project, up from nothing: everything trained, started and healthy."""
+    project = Compose()
+    project("down", "--volumes", "--remove-orphans")
+    project("up", "--detach", "--wait", "--no-build")
+    yield project
+    print(project("logs", "--no-color", "--tail", "40"))
+    project("down", "--volumes", "--remove-orphans")
 
 
 @pytest.fixture(scope="session")

@@ -6,68 +6,17 @@ In TensorFlow Serving's place stands the embedded model server's image, which th
 import json
 import os
 import subprocess
-import time
 import urllib.error
 import urllib.request
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from serving import __version__
 from serving.client import Client
 from tests.containers.sample_inputs import HOUSE, SHOE
-from tests.gateway_process import free_port
+from tests.containers.waiting import wait_until
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]
-
-PROJECT = "atelier-under-test"
-LONGEST_START_S = 900
-
-
-class Compose:
-    """The project under test."""
-
-    def __init__(self) -> None:
-        self.http_port, self.grpc_port = free_port(), free_port()
-        self._environ = {
-            **os.environ,
-            "ATELIER_HTTP_PORT": str(self.http_port),
-            "ATELIER_GRPC_PORT": str(self.grpc_port),
-            "ATELIER_MODEL_SERVER_IMAGE": f"atelier/model-server:{__version__}",
-        }
-
-    def __call__(self, *words: str, timeout_s: int = LONGEST_START_S) -> str:
-        command = ["docker", "compose", "--project-name", PROJECT, *words]
-        done = subprocess.run(
-            command, env=self._environ, capture_output=True, text=True, timeout=timeout_s, check=False
-        )
-        assert done.returncode == 0, f"{words}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
-        return done.stdout
-
-    def client(self) -> Client:
-        return Client(f"http://127.0.0.1:{self.http_port}")
-
-    def classify(self) -> dict:
-        with self.client() as client:
-            return client.predict("fashion", SHOE).predictions[0]
-
-    def states(self) -> dict[str, tuple[str, int]]:
-        """Service → its state and its exit code."""
-        lines = self("ps", "--all", "--format", "json").splitlines()
-        return {one["Service"]: (one["State"], one["ExitCode"]) for one in map(json.loads, lines)}
-
-    def inside(self, service: str, script: str) -> str:
-        return self("exec", "-T", service, "sh", "-c", script)
-
-
-@pytest.fixture(scope="module")
-def compose(images):
-    project = Compose()
-    project("down", "--volumes", "--remove-orphans")
-    project("up", "--detach", "--wait", "--no-build")
-    yield project
-    print(project("logs", "--no-color", "--tail", "40"))
-    project("down", "--volumes", "--remove-orphans")
 
 
 def test_answers_over_both_doors(compose):
@@ -155,43 +104,3 @@ def status(compose):
         return error.code
     except OSError:
         return None
-
-
-def wait_until(condition, timeout_s=240):
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.2)
-
-
-def test_a_second_up_trains_nothing(compose):
-    compose("stop", "trainer")
-    compose("up", "--detach", "--wait", "--no-build")
-    said = compose("logs", "--no-log-prefix", "--tail", "2", "trainer")
-    assert said.count("is published; nothing to train") == 2
-    with compose.client() as client:
-        assert {model["version"] for model in client.models()["models"]} == {"1"}
-
-
-def test_stopping_drains(compose):
-    """Whatever a gateway took on it answers, and every part ends by itself and well."""
-    answers = []
-
-    def call_until_it_is_gone(_):
-        with compose.client() as client:
-            while True:
-                try:
-                    answers.append(client.predict("fashion", SHOE * 64).predictions[0]["class_name"])
-                except OSError:  # not taken on: the port is closed
-                    return
-
-    with ThreadPoolExecutor(4) as callers:
-        calls = [callers.submit(call_until_it_is_gone, caller) for caller in range(4)]
-        wait_until(lambda: len(answers) > 20)
-        compose("stop")
-        for call in calls:
-            call.result(60)
-
-    assert set(answers) == {"Ankle boot"}
-    states = compose.states()
-    assert {states[service] for service in ("gateway-http", "gateway-grpc", "model-server")} == {("exited", 0)}

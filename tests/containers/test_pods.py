@@ -1,7 +1,6 @@
 """The development overlay's workloads run as pods, as rendered, and answer predictions."""
 
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from serving import __version__
 from serving.client import Client
 from tests.containers import pods
 from tests.containers.sample_inputs import HOUSE, SHOE
+from tests.containers.waiting import wait_until
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]
 
@@ -80,13 +80,6 @@ def is_ready(client):
         return client.readiness()[0]
     except OSError:
         return False
-
-
-def wait_until(condition, tell, timeout_s=900):
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, tell()
-        time.sleep(0.5)
 
 
 def test_the_training_job_ended_well(cluster):

@@ -172,6 +172,27 @@ def test_production_serves_on_gpu_nodes_in_batches(production):
     assert flags.monitoring_config_file == "/config/monitoring.config"
 
 
+def test_the_gateways_send_no_more_rows_than_batching_takes(production):
+    [limit] = re.findall(r"max_batch_size \{ value: (\d+) \}", (K8S / "base/model-server/batching.config").read_text())
+    assert gateway_settings(production).max_model_server_batch == int(limit)
+
+
+def test_production_asks_for_keys(production):
+    settings = gateway_settings(production)
+    assert settings.environment == "production"
+    for door in DOORS:
+        spec = pod_specs(production)[door]
+        [folder] = [m["mountPath"] for m in spec["containers"][0]["volumeMounts"] if m["name"] == "keys"]
+        assert settings.api_keys_file.startswith(f"{folder}/")
+        assert {"name": "keys", "secret": {"secretName": "api-keys"}} in spec["volumes"]
+
+
+def gateway_settings(objects):
+    [config] = [o["data"] for o in objects if o["kind"] == "ConfigMap" and o["metadata"]["name"].startswith("gateway-")]
+    assert set(config) <= set(variable_names(Settings))
+    return Settings.from_env(config)
+
+
 def test_dev_serves_on_processors_with_the_embedded_model_server(dev):
     container = main_container(dev, "model-server")
     assert container["image"].startswith("atelier/model-server:")
@@ -283,9 +304,7 @@ def test_ports_are_those_of_the_code(production):
 @pytest.mark.parametrize("overlay", ["dev", "production"])
 def test_settings_and_flags_are_known_and_valid(overlay):
     objects = render(K8S / "overlays" / overlay)
-    [config] = [o["data"] for o in objects if o["kind"] == "ConfigMap" and o["metadata"]["name"].startswith("gateway-")]
-    assert set(config) <= set(variable_names(Settings))
-    assert set(Settings.from_env(config).models) == set(PRESETS)
+    assert set(gateway_settings(objects).models) == set(PRESETS)
     assert not parse(main_container(objects, "model-server")["args"]).unknown
 
 
