@@ -131,6 +131,7 @@ ERRORS = {
     errors.UnknownModel: ("houses", "gone"),
     errors.Unauthenticated: ("no key",),
     errors.TooManyRequests: (5.0, 0.3),
+    errors.Overloaded: ("there is too much to do",),
     errors.ModelNotReady: ("houses", "loading"),
     errors.ModelServerUnreachable: ("away",),
     errors.DeadlineExceeded: ("slow",),
