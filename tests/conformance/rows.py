@@ -239,5 +239,4 @@ ROWS = {
 # What no test holds, and why.
 NOT_HELD = {
     "3.2/8": "the flag is taken and named in the log: the batching, session and warm-up flags say what it would",
-    "3.2/14": "only a custom configuration is of another kind, and the stock binary crashes at one",
 }

@@ -128,6 +128,18 @@ def test_an_empty_configuration_does_nothing(start: Start, tmp_path: Path) -> No
     assert server.client.states("half") == {}
 
 
+@row("3.2/14")
+def test_a_list_of_models_cannot_become_another_kind_of_configuration(
+    start: Start, tmp_path: Path, versions: dict[int, Path]
+) -> None:
+    put(versions[2], tmp_path / "half")
+    config = write_model_config(tmp_path / "config", {"half": tmp_path / "half"})
+    server = start(f"--model_config_file={config}", "--model_config_file_poll_wait_seconds=1").wait_until_ready()
+    config.write_text('custom_model_config { type_url: "custom" }')
+    wait_until(lambda: "Cannot transition to requested config." in server.log)
+    assert answer(server) == (2, 3.0)
+
+
 @row("3.4/12", "3.4/13")
 def test_a_reload_that_waits_holds_up_the_next_one(start: Start, tmp_path: Path, versions: dict[int, Path]) -> None:
     half, typo = tmp_path / "half", tmp_path / "typo"
