@@ -48,6 +48,7 @@ function tryIt(method, path, parameters, request) {
   const text = element("textarea", { spellcheck: "false", "aria-label": "body" });
   const example = types.length ? request.content[types[0]].example : undefined;
   text.value = example === undefined ? "" : pretty(example);
+  const picture = element("input", { type: "file", accept: "image/png,image/jpeg" });
   const button = element("button", {}, "Send");
   const status = element("p", { class: "quiet", "aria-live": "polite" });
   const answer = element("pre", { hidden: "" });
@@ -61,7 +62,9 @@ function tryIt(method, path, parameters, request) {
     if (query.size) target += `?${query}`;
     answer.hidden = false;
     try {
-      const { reply, text: body, milliseconds } = await send(method, target, request ? text.value : undefined, type.value);
+      const [file] = picture.files;
+      const [content, kind] = file ? [file, file.type] : [request ? text.value : undefined, type.value];
+      const { reply, text: body, milliseconds } = await send(method, target, content, kind);
       status.textContent = `${reply.status} ${reply.statusText}, ${milliseconds.toFixed(0)} ms`;
       answer.className = reply.ok ? "worked" : "failed";
       answer.textContent = body;
@@ -72,7 +75,9 @@ function tryIt(method, path, parameters, request) {
     }
   });
   const rows = [...inputs].map(([parameter, input]) => element("label", {}, `${parameter.name} `, input));
-  return [...rows, ...(request ? [element("label", {}, "Content-Type ", type), text] : []), button, status, answer];
+  if (request) rows.push(element("label", {}, "Content-Type ", type), text);
+  if (request && request.content["image/png"]) rows.push(element("label", {}, "or a picture ", picture));
+  return [...rows, button, status, answer];
 }
 
 function fold(title, content) {
