@@ -52,6 +52,7 @@ def train(name: str, config: TrainingConfig, options: TrainOptions) -> int:
     with quiet_tensorflow():
         from training.calibrate import calibrate
         from training.describe import describe
+        from training.documents import documents
         from training.export import export
         from training.fit import fit, make_reproducible
         from training.models import build_model, predict
@@ -59,12 +60,12 @@ def train(name: str, config: TrainingConfig, options: TrainOptions) -> int:
         from training.regressors import with_inputs_for
         from training.verify import verify
     from training.datasets import load_dataset
-    from training.documents import documents
     from training.evaluate import evaluate
     from training.findings import find
     from training.gate import check_gate, check_not_worse
     from training.leakage import check_apart
     from training.store import WAITING, publish
+    from training.trained import TrainedModel
 
     started_at = time.monotonic()
     dataset = load_dataset(
@@ -84,7 +85,7 @@ def train(name: str, config: TrainingConfig, options: TrainOptions) -> int:
     check_apart(dataset)
     make_reproducible(options.seed)
     model = build_model(config, dataset)
-    fit(model, dataset, config)
+    history = fit(model, dataset, config)
     if len(dataset.calibration):
         model, dataset = calibrate(model, dataset, config.level)
 
@@ -102,7 +103,8 @@ def train(name: str, config: TrainingConfig, options: TrainOptions) -> int:
         compared = compare_with_published(published, dataset, answers[dataset.output.tensor], report=print)
         if compared:
             check_not_worse(name, compared, config.margin)
-        export(model, contract, folder, documents(find(dataset, answers, evaluation, compared)))
+        findings = find(dataset, answers, evaluation, compared)
+        export(model, contract, folder, documents(TrainedModel(contract, dataset, history, answers, findings)))
 
     version = publish(
         published,

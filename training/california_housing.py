@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from training.notes import Notes
 from training.regions import Region
 from training.sources import Arrays, Source, SourceUnavailable, keras_download
 
@@ -51,6 +52,28 @@ PLACE = ("Latitude", "Longitude")  # of FEATURES
 REGIONS = (  # two thirds of the block groups are in the south; the Bay has the steepest prices
     Region("South", "latitude below 35", ((-90, 35), (-180, 180))),
     Region("San Francisco Bay", "latitude 37 to 38.5, longitude below -121.5", ((37, 38.5), (-180, -121.5))),
+)
+
+NOTES = Notes(
+    intended_use=(
+        "Learning and teaching; benchmarks of regressors; trying out how a served model behaves.",
+        "Not for appraisals, lending, insurance or taxes: the prices are of 1990, of block groups, and cut off at "
+        "$500,000. No figure here says what a house is worth today.",
+    ),
+    data=(
+        "The United States census of 1990: 20,640 Californian block groups of typically 600 to 3,000 people each, by "
+        "Pace and Barry (1997). Public domain.",
+        "965 medians are recorded as $500,001, which means above $500,000. Averages a household are extreme where few "
+        "people live (holiday resorts).",
+        "A fifth is held out at random, so that test rows lie among training rows on the map: figures for a region "
+        "that training never saw would be worse.",
+    ),
+    ethics=(
+        "Where people live, how crowded and how old their houses are follows lines of income and, in the United "
+        "States, of race: a model of prices by place and income repeats the segregation of 1990. Used on people, it "
+        "would carry that on.",
+        "Errors are not spread evenly: see the regions. No row is a person or a household.",
+    ),
 )
 
 _PACKAGED_TABLE = Path(__file__).parent / "data" / "california_housing.csv.gz"

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from serving.contract import ClassOutput, Domain, Feature, FeatureInput, FeatureTensor, ImageInput, ValueOutput
 from training import california_housing, fashion_mnist
+from training.notes import NO_NOTES, Notes
 from training.regions import Region
 from training.sources import Report, first_right
 
@@ -57,6 +58,7 @@ class Dataset:
     regions: tuple[Region, ...] = ()  # of the place, to look at apart
     cap: float | None = None  # the target of every row whose true one is above it
     domain: Domain | None = None
+    notes: Notes = NO_NOTES  # for the model card
 
 
 def load_dataset(
@@ -120,6 +122,7 @@ def _load_fashion(data_dir: Path, shares: tuple[float, float], seed: int, report
         test_split="Fashion-MNIST's official 10,000 test images",
         input=ImageInput(tensor="pixels", shape=(28, 28), minimum=0, maximum=255, scale=1 / 255),
         output=ClassOutput(tensor="probabilities", class_names=fashion_mnist.CLASS_NAMES),
+        notes=fashion_mnist.NOTES,
     )
 
 
@@ -142,6 +145,7 @@ def _load_housing(data_dir: Path, shares: tuple[float, float], seed: int, report
         test_split=f"a fifth of the 20,640 block groups, drawn once for all with seed {_TEST_SEED}",
         input=_feature_input(california_housing.FEATURES, train.instances),
         output=ValueOutput(tensor="value", unit=california_housing.TARGET_UNIT),
+        notes=california_housing.NOTES,
         place=california_housing.PLACE,
         regions=california_housing.REGIONS,
         cap=california_housing.CAP,

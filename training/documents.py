@@ -2,11 +2,16 @@
 
 from collections.abc import Mapping
 
-from training.findings import Findings, to_json
+from training.card import model_card
+from training.findings import to_json
+from training.report.page import report
+from training.trained import TrainedModel
 
-EVALUATION_FILE = "evaluation.json"
 
-
-def documents(findings: Findings) -> Mapping[str, str]:
+def documents(trained: TrainedModel) -> Mapping[str, str]:
     """The documents of one version, as text."""
-    return {EVALUATION_FILE: to_json(findings)}
+    return {
+        "evaluation.json": to_json(trained.findings),
+        "report.html": report(trained),
+        "model_card.md": model_card(trained),
+    }

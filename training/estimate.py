@@ -8,7 +8,7 @@ import numpy.typing as npt
 from serving.contract import Evaluation
 from training.bootstrap import bootstrap, interval_of
 from training.metrics import metrics_of
-from training.row_figures import Figures
+from training.row_figures import Figures, by_confidence
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Estimate:
 
 def estimated_metrics(figures: Figures) -> dict[str, Estimate]:
     """Every metric that these columns allow, with its bootstrap interval."""
+    figures = by_confidence(figures)
     values, intervals = metrics_of(figures), bootstrap(metrics_of, figures)
     return {name: Estimate(float(value), *intervals[name]) for name, value in values.items()}
 

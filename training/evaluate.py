@@ -3,12 +3,12 @@
 from serving.contract import Evaluation
 from training.datasets import Dataset
 from training.estimate import estimated_metrics
-from training.row_figures import Answers, by_confidence, row_figures
+from training.row_figures import Answers, row_figures
 
 
 def evaluate(dataset: Dataset, answers: Answers) -> Evaluation:
     """The figures of a model's answers to all test rows, in their order, by output tensor: (n, classes) or (n, 1)."""
-    found = estimated_metrics(by_confidence(row_figures(dataset, answers)))
+    found = estimated_metrics(row_figures(dataset, answers))
     return Evaluation(
         split=dataset.test_split,
         rows=len(dataset.test),

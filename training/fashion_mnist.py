@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from training.notes import Notes
 from training.sources import Arrays, Report, Source, SourceUnavailable, keras_download
 
 # Over the four arrays in the official order, the same for every source.
@@ -27,6 +28,24 @@ CLASS_NAMES = (
     "Sneaker",
     "Bag",
     "Ankle boot",
+)
+
+NOTES = Notes(
+    intended_use=(
+        "Learning and teaching; benchmarks of classifiers; trying out how a served model behaves.",
+        "Not for photographs: it was made for 28x28 grey pictures of single pieces, centred, light on black, upright. "
+        "It must not decide anything about a person.",
+    ),
+    data=(
+        "Fashion-MNIST (Xiao, Rasul and Vollgraf 2017, arXiv 1708.07747): 70,000 product pictures of the shop Zalando, "
+        "scaled down to 28x28 grey pixels, in ten classes of 7,000. MIT licence.",
+        "No two of the 70,000 pictures are the same; near-copies across the official split were not looked for. Labels "
+        "come from the shop's own catalogue: the report's worst mistakes show some that a person would doubt.",
+    ),
+    ethics=(
+        "The pictures show clothes, not people. The classes are one European shop's of 2017: what people wear "
+        "elsewhere has no class here, and is put into one of the ten all the same.",
+    ),
 )
 
 IDX_FILES = {

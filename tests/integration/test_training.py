@@ -1,8 +1,10 @@
 """A fit, an export and its verification, with the real Keras and TensorFlow, on data a second's work large."""
 
+import base64
 import dataclasses
 import io
 import json
+import re
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -23,6 +25,7 @@ from serving.contract import (
     from_json,
 )
 from tests.training_data import config, houses, pictures
+from tests.training_data import trained as known_of
 from training.datasets import Dataset, encode
 from training.describe import describe
 from training.digest import digest_of, model_weights, saved_weights
@@ -32,6 +35,7 @@ from training.export import CONTRACT_FILE, SERVING_SIGNATURE, WARMUP_FILE, expor
 from training.fit import fit, make_reproducible
 from training.models import build_model, predict
 from training.progress import ProgressBar
+from training.report.page import report
 from training.verify import loaded, verify
 from training.warmup import read_warmup, write_warmup
 
@@ -303,3 +307,22 @@ def test_a_terminal_gets_one_line_that_moves_and_one_an_epoch_that_stays() -> No
     text = drawn(Terminal())
     assert text.count("\n") == 2
     assert text.count("\r") > 2
+
+
+# --- the report of a classifier, with its pictures ---------------------------------------------------------
+
+
+def test_the_worst_mistakes_are_pictures_in_the_page() -> None:
+    dataset = pictures()
+    labels = dataset.test.targets
+    wrong = np.flatnonzero(labels == 2)
+    taken_for = np.where(labels == 2, 1, labels)  # light is taken for grey, with more and more certainty
+    probabilities = np.full((len(labels), 3), 0.05)
+    probabilities[np.arange(len(labels)), taken_for] = 0.9 + np.linspace(0, 0.05, len(labels))
+    page = report(known_of(dataset, probabilities=probabilities))
+    found = re.findall(r'<img src="data:image/png;base64,([^"]+)"', page)
+    images = [tf.io.decode_png(base64.b64decode(data)).numpy()[..., 0] for data in found]
+    np.testing.assert_array_equal(images, dataset.test.instances[wrong[::-1]])
+    assert page.count("<b>light</b><span>said grey, 9") == len(wrong)
+    assert "Reliability diagram" in page
+    assert not re.search(r"<script|<link|https?:", page)

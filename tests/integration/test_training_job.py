@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -88,6 +89,17 @@ def test_the_whole_evaluation_lies_beside_the_contract(store: Path) -> None:
         assert {"rmse", "mae", "coverage", "mean_interval_width"} <= region["metrics"].keys()
 
 
+def test_report_and_card_lie_there_too_and_need_nothing_else(store: Path) -> None:
+    extra = store / "housing/1/assets.extra"
+    page, card = ((extra / name).read_text() for name in ("report.html", "model_card.md"))
+    assert not re.search(r"<script|<link|url\(|https?:", page)
+    assert "All test rows" in page
+    contract = from_json((extra / "contract.json").read_bytes())
+    assert contract.digest in page
+    assert contract.digest in card
+    assert "1990" in card
+
+
 # --- what goes wrong ends in one sentence, exit code 1 and an unchanged store -----------------------------
 
 
@@ -145,7 +157,7 @@ def test_a_split_that_leaks_is_refused_before_anything_is_trained(store: Path) -
 
 
 # TensorFlow writes the weights, Python the documents: each has its own way to say that the disk is full.
-@pytest.mark.parametrize("largest_file_bytes", [4_000, 60_000], ids=["weights", "documents"])
+@pytest.mark.parametrize("largest_file_bytes", [4_000, 200_000], ids=["weights", "documents"])
 def test_a_disk_that_takes_no_more_ends_in_a_sentence(store: Path, largest_file_bytes: int) -> None:
     """A file may grow to so many bytes and no further: the system refuses the write, as on a full disk."""
     before = content(store)
