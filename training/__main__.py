@@ -53,6 +53,7 @@ def train(name: str, config: TrainingConfig, options: TrainOptions) -> int:
         from training.calibrate import calibrate
         from training.describe import describe
         from training.documents import documents
+        from training.event_files import EventFiles, event_folder
         from training.export import export
         from training.fit import fit, make_reproducible
         from training.models import build_model, predict
@@ -85,11 +86,12 @@ def train(name: str, config: TrainingConfig, options: TrainOptions) -> int:
     check_apart(dataset)
     make_reproducible(options.seed)
     model = build_model(config, dataset)
-    history = fit(model, dataset, config)
+    watching = [EventFiles(event_folder(options.tensorboard, name))] if options.tensorboard else []
+    history = fit(model, dataset, config, callbacks=watching)
     if len(dataset.calibration):
         model, dataset = calibrate(model, dataset, config.level)
 
-    answers = predict(model, dataset, dataset.test)
+    answers = predict(model, dataset, dataset.test, "evaluating")
     evaluation = evaluate(dataset, answers)
     figures = ", ".join(f"{metric} {value:.4f}" for metric, value in evaluation.metrics.items())
     print(f"{name}: {figures} on {evaluation.rows} test rows")

@@ -18,10 +18,12 @@ from training.conformal import fit_prediction_set, quantile
 from training.datasets import Dataset, Rows, encode
 from training.domain import SHARE_OUTSIDE, feature_score, image_score
 from training.models import Model, by_name, predict, symbolic_inputs
+from training.progress import ProgressBar
 from training.spread import IntervalAround, fit_spread, floor_of
 from training.tabular import Columns
 from training.temperature import Temperature, fit_temperature
 
+_TITLE = "calibrating"  # of progress bars
 _LOW, _HIGH, _DOMAIN = "low", "high", "domain_score"  # tensors
 
 
@@ -43,7 +45,9 @@ def _certain(model: Model, dataset: Dataset, level: float) -> dict[str, Any]:
     """A classifier's probabilities at the temperature that suits the validation rows."""
     del level
     tensor = dataset.output.tensor
-    temperature = fit_temperature(predict(model, dataset, dataset.validation)[tensor], dataset.validation.targets)
+    temperature = fit_temperature(
+        predict(model, dataset, dataset.validation, _TITLE)[tensor], dataset.validation.targets
+    )
     return {tensor: Temperature(temperature, name="temperature")(_main_output(model, tensor))}
 
 
@@ -51,7 +55,8 @@ def _bounded(model: Model, dataset: Dataset, level: float) -> dict[str, Any]:
     """A regressor's value and its interval: the expected error of a row, corrected on the calibration rows."""
     tensor = dataset.output.tensor
     rows, errors = _rows_and_errors(model, dataset, dataset.validation)
-    network, floor = fit_spread(rows, errors, level), floor_of(errors)
+    progress = ProgressBar(f"{dataset.name}  {_TITLE}", leaves_lines=False)
+    network, floor = fit_spread(rows, errors, level, [progress]), floor_of(errors)
     rows, errors = _rows_and_errors(model, dataset, dataset.calibration)
     factor = quantile(errors / (network.predict(rows, verbose=0)[:, 0] + floor), level)
     value = _main_output(model, tensor)
@@ -64,7 +69,7 @@ def _rows_and_errors(
     model: Model, dataset: Dataset, rows: Rows
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """(features and the model's answer, how far off it is)."""
-    value = predict(model, dataset, rows)[dataset.output.tensor]
+    value = predict(model, dataset, rows, _TITLE)[dataset.output.tensor]
     return np.concatenate([rows.instances, value], axis=1), np.abs(value[:, 0] - rows.targets)
 
 
@@ -104,7 +109,7 @@ def _instance(model: Model, dataset: Dataset) -> Any:
 
 def _with_promises(servable: Model, dataset: Dataset, level: float) -> Dataset:
     """The data set whose output and domain say what the servable model's calibration rows show."""
-    answers = predict(servable, dataset, dataset.calibration)
+    answers = predict(servable, dataset, dataset.calibration, _TITLE)
     output = _output(dataset, answers, level)
     threshold = quantile(answers[_DOMAIN][:, 0], 1 - SHARE_OUTSIDE)
     return dataclasses.replace(dataset, output=output, domain=Domain(_DOMAIN, threshold, _domain_words(dataset)))

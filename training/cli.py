@@ -16,8 +16,10 @@ Train models and publish them to the model store, where a model server picks the
   python -m training fashion --set epochs=3             any field of the configuration
   python -m training prune --keep 2                     remove old versions (prune --help)
 
-The story: config → datasets → model → fit → calibrate → evaluate → gate → export → publish. A model that does not
-pass its gate is not published: the job says by how much it failed and exits 1.
+The story: config → datasets → model → fit → calibrate → evaluate → gate → export → publish. A model is published only
+if its test result reaches the preset's gate, and if it is not worse than the published version on the same test rows,
+beyond what chance explains or the margin allows. Else the job says by how much it failed and exits 1; the store stays
+as it was. A published version holds, in assets.extra/, report.html, model_card.md and evaluation.json.
 """
 _PRUNE_HELP = """\
 Remove old versions from the model store. A version in use is never removed; "in use" is
@@ -39,6 +41,7 @@ class TrainOptions:
     seed: int
     if_missing: bool
     folders: Folders
+    tensorboard: Path | None  # where event files go; None: nowhere
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,9 @@ def _parse_train(arguments: Sequence[str]) -> TrainOptions:
     parser.add_argument(
         "--data-dir", type=Path, help="where downloads are kept (ATELIER_DATA_DIR; default: ~/.cache/atelier)"
     )
+    parser.add_argument(
+        "--tensorboard", type=Path, metavar="DIR", help="write each run's curves there, for `tensorboard --logdir DIR`"
+    )
     _add_store(parser)
     options = parser.parse_args(arguments)
     folders = Folders.from_env()
@@ -89,6 +95,7 @@ def _parse_train(arguments: Sequence[str]) -> TrainOptions:
         configs=configs,
         seed=options.seed,
         if_missing=options.if_missing,
+        tensorboard=options.tensorboard,
         folders=Folders(store=options.store or folders.store, data=options.data_dir or folders.data),
     )
 

@@ -1,7 +1,7 @@
 """Fits a model to a data set's training rows; the validation rows decide when to stop and which weights to keep."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -24,9 +24,13 @@ def make_reproducible(seed: int) -> None:
     tf.config.experimental.enable_op_determinism()
 
 
-def fit(model: Model, dataset: Dataset, config: TrainingConfig) -> Mapping[str, list[float]]:
+def fit(
+    model: Model, dataset: Dataset, config: TrainingConfig, *, callbacks: Sequence[Any] = ()
+) -> Mapping[str, list[float]]:
     """Train the model in place; return the figures of each epoch.
 
+    Args:
+        callbacks: Keras's, who want to watch.
     Raises:
         TrainingDiverged: the loss became NaN or infinite.
     """
@@ -44,6 +48,7 @@ def fit(model: Model, dataset: Dataset, config: TrainingConfig) -> Mapping[str, 
             ProgressBar(dataset.name),
             keras.callbacks.TerminateOnNaN(),
             keras.callbacks.EarlyStopping("val_loss", patience=config.patience, restore_best_weights=True),
+            *callbacks,
         ],
     ).history
     _check_finite(dataset.name, history)

@@ -11,6 +11,7 @@ from training.classifiers import cnn_classifier, deep_mlp_classifier, mlp_classi
 from training.config import TrainingConfig
 from training.datasets import Dataset, Rows, encode
 from training.errors import ConfigError
+from training.progress import ProgressBar
 from training.regressors import mlp_regressor, tabm_regressor, wide_deep_regressor
 
 Model = Any  # keras.Model; Keras ships no types
@@ -32,11 +33,12 @@ def by_name(answers: Any, tensor: str) -> dict[str, Any]:
     return answers if isinstance(answers, dict) else {tensor: answers}
 
 
-def predict(model: Model, dataset: Dataset, rows: Rows) -> Answers:
-    """The model's answers to rows, by output tensor: each (n, width)."""
+def predict(model: Model, dataset: Dataset, rows: Rows, title: str = "predicting") -> Answers:
+    """The model's answers to rows, by output tensor: each (n, width). The title is what a terminal shows meanwhile."""
     inputs = call_inputs(encode(dataset.input, rows.instances))
+    progress = ProgressBar(f"{dataset.name}  {title}", leaves_lines=False)
     # 500 rows a batch bound the memory, and change no figure.
-    return by_name(model.predict(inputs, batch_size=500, verbose=0), dataset.output.tensor)
+    return by_name(model.predict(inputs, batch_size=500, verbose=0, callbacks=[progress]), dataset.output.tensor)
 
 
 CATALOGUE: Mapping[str, Mapping[str, Callable[[TrainingConfig, Dataset], Model]]] = MappingProxyType(

@@ -1,5 +1,6 @@
 """How far off a regressor tends to be, row by row: a small network learns it, conformal prediction corrects it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -37,12 +38,15 @@ class IntervalAround(keras.layers.Layer):  # type: ignore[misc] # Keras ships no
         return [value - half_width, value + half_width]
 
 
-def fit_spread(rows: npt.NDArray[np.float32], errors: npt.NDArray[np.float32], level: float) -> Any:
+def fit_spread(
+    rows: npt.NDArray[np.float32], errors: npt.NDArray[np.float32], level: float, callbacks: Sequence[Any] = ()
+) -> Any:
     """A network that answers the `level` quantile of the absolute error (batch, 1) of rows like these.
 
     Args:
         rows: features and the model's own answer, (n, features + 1), which the model was not fitted to.
         errors: absolute, in the target's unit, (n,).
+        callbacks: Keras's, told of the fit.
     """
     normalization = keras.layers.Normalization(name="spread_normalization")
     normalization.adapt(rows)
@@ -63,7 +67,7 @@ def fit_spread(rows: npt.NDArray[np.float32], errors: npt.NDArray[np.float32], l
         name="spread_network",
     )
     network.compile(keras.optimizers.Adam(_LEARNING_RATE), loss=_pinball(level))
-    network.fit(rows, errors[:, None], batch_size=_BATCH_SIZE, epochs=_EPOCHS, verbose=0)
+    network.fit(rows, errors[:, None], batch_size=_BATCH_SIZE, epochs=_EPOCHS, verbose=0, callbacks=[*callbacks])
     return network
 
 

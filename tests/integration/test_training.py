@@ -31,6 +31,7 @@ from training.describe import describe
 from training.digest import digest_of, model_weights, saved_weights
 from training.errors import BadArtefact, ConfigError, TrainingDiverged
 from training.evaluate import evaluate
+from training.event_files import EventFiles
 from training.export import CONTRACT_FILE, SERVING_SIGNATURE, WARMUP_FILE, export
 from training.fit import fit, make_reproducible
 from training.models import build_model, predict
@@ -307,6 +308,45 @@ def test_a_terminal_gets_one_line_that_moves_and_one_an_epoch_that_stays() -> No
     text = drawn(Terminal())
     assert text.count("\n") == 2
     assert text.count("\r") > 2
+
+
+def test_predictions_show_in_a_terminal_and_leave_nothing_behind() -> None:
+    stream = Terminal()
+    bar = ProgressBar("pictures  evaluating", stream, leaves_lines=False)
+    bar.set_params({"steps": 2})
+    bar.on_predict_begin()
+    for batch in range(2):
+        bar.on_predict_batch_end(batch)
+    bar.on_predict_end()
+    text = stream.getvalue()
+    assert "pictures  evaluating  ████████████░░░░░░░░░░░░  " in text
+    assert " s left" in text
+    assert text.endswith("\r\x1b[K")
+    assert "\n" not in text
+
+
+def test_what_shows_in_terminals_only_leaves_logs_alone() -> None:
+    log = io.StringIO()
+    dataset = houses()
+    model = build_model(config(), dataset)
+    fit(model, dataset, config(), callbacks=[bar := ProgressBar("houses  calibrating", log, leaves_lines=False)])
+    model.predict(dataset.test.instances, verbose=0, callbacks=[bar])
+    assert log.getvalue() == ""
+
+
+def test_event_files_hold_the_curves_that_the_history_holds(tmp_path: Path) -> None:
+    dataset, settings = houses(), config(epochs=3)
+    history = fit(build_model(settings, dataset), dataset, settings, callbacks=[EventFiles(tmp_path)])
+    for part, prefix in (("train", ""), ("validation", "val_")):
+        (file,) = (tmp_path / part).iterdir()
+        curves: dict[str, list[float]] = {}
+        for record in tf.data.TFRecordDataset(str(file)):
+            for value in tf.compat.v1.Event.FromString(record.numpy()).summary.value:
+                assert value.metadata.plugin_data.plugin_name == "scalars"
+                curves.setdefault(value.tag, []).append(float(tf.make_ndarray(value.tensor)))
+        for metric in ("loss", "mae"):
+            assert curves[f"epoch_{metric}"] == pytest.approx(history[prefix + metric])
+        assert (part == "train") == ("epoch_learning_rate" in curves)
 
 
 # --- the report of a classifier, with its pictures ---------------------------------------------------------

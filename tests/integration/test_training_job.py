@@ -36,8 +36,9 @@ def environment() -> dict[str, str]:
 @pytest.fixture(scope="module")
 def first_job(tmp_path_factory: pytest.TempPathFactory) -> "tuple[Path, subprocess.CompletedProcess[str]]":
     """A store with one good version, and what the job said that published it."""
-    store = tmp_path_factory.mktemp("store")
-    return store, job(store, "housing", *QUICKER, "--seed", "3")
+    root = tmp_path_factory.mktemp("job")
+    store, events = root / "store", root / "events"
+    return store, job(store, "housing", *QUICKER, "--seed", "3", "--tensorboard", str(events))
 
 
 @pytest.fixture
@@ -98,6 +99,14 @@ def test_report_and_card_lie_there_too_and_need_nothing_else(store: Path) -> Non
     assert contract.digest in page
     assert contract.digest in card
     assert "1990" in card
+
+
+def test_tensorboard_s_event_files_are_written_on_request(
+    first_job: "tuple[Path, subprocess.CompletedProcess[str]]",
+) -> None:
+    store, _ = first_job
+    (run,) = (store.parent / "events" / "housing").iterdir()
+    assert [len(list((run / part).glob("events.out.tfevents.*"))) for part in ("train", "validation")] == [1, 1]
 
 
 # --- what goes wrong ends in one sentence, exit code 1 and an unchanged store -----------------------------

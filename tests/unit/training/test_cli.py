@@ -9,13 +9,14 @@ from training.config import DEFAULT_SEED, PRESETS
 
 
 def test_reads_a_training_command() -> None:
-    words = "fashion housing --preset quick --seed 7 --set housing.epochs=3 --if-missing --store /s --data-dir /d"
+    words = "fashion housing --preset quick --seed 7 --set housing.epochs=3 --if-missing --store /s --data-dir /d --tensorboard /t"
     options = parse(words.split())
     assert isinstance(options, TrainOptions)
     assert options.configs["fashion"] == PRESETS["fashion"]["quick"]
     assert options.configs["housing"].epochs == 3
     assert (options.seed, options.if_missing) == (7, True)
     assert (options.folders.store, options.folders.data) == (Path("/s"), Path("/d"))
+    assert options.tensorboard == Path("/t")
 
 
 def test_the_default_is_the_default_preset_and_seed() -> None:
