@@ -49,7 +49,7 @@ class ProgressBar(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships
         """Start the clock."""
         self._started_at = time.monotonic()
 
-    def on_predict_batch_end(self, batch: int, _logs: Any = None) -> None:
+    def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002 (Keras passes it by name)
         """Redraw, in a terminal, and not too often."""
         if self._is_due():
             self._show((batch + 1) / self.params["steps"], "", end="")

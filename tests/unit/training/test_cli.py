@@ -9,7 +9,8 @@ from training.config import DEFAULT_SEED, PRESETS
 
 
 def test_reads_a_training_command() -> None:
-    words = "fashion housing --preset quick --seed 7 --set housing.epochs=3 --if-missing --store /s --data-dir /d --tensorboard /t"
+    words = "fashion housing --preset quick --seed 7 --set housing.epochs=3 --if-missing"
+    words += " --store /s --data-dir /d --tensorboard /t"
     options = parse(words.split())
     assert isinstance(options, TrainOptions)
     assert options.configs["fashion"] == PRESETS["fashion"]["quick"]
