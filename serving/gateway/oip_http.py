@@ -7,11 +7,13 @@ import orjson
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import UnsupportedMediaType
 
-from serving.gateway import http_scope, oip, oip_bodies
+from serving.gateway import http_scope, oip
 from serving.gateway.bodies import read_bytes
 from serving.gateway.health import is_ready, models_health
 from serving.gateway.http_scope import json_response
+from serving.gateway.oip_bodies import HEADER, InferRequest, encode, parse
 from serving.gateway.parts import Parts
+from serving.gateway.predictor import Prediction
 
 # "" is none: Triton's client sends no Content-Type at all.
 MEDIA_TYPES = ("", "application/json", "application/octet-stream")
@@ -51,15 +53,10 @@ def infer(parts: Parts, model: str, version: str = "") -> Response:
     body = read_bytes(request, parts.settings.max_body_bytes)
     if request.mimetype not in MEDIA_TYPES:
         raise UnsupportedMediaType("send Content-Type: application/json, or application/octet-stream with binary data")
-    asked = oip_bodies.parse(body, request.headers.get(oip_bodies.HEADER))
+    asked = parse(body, request.headers.get(HEADER))
     prediction = oip.infer(parts, model, version, asked.batch, http_scope.time_left_s())
     g.version = str(prediction.offer.version)
-    about = {"model_name": model, "model_version": g.version, **({} if asked.id is None else {"id": asked.id})}
-    about["parameters"] = {"digest": prediction.offer.contract.digest}
-    reply, json_size = oip_bodies.encode(about, prediction.outputs, oip.wanted(prediction, asked.batch), asked)
-    if json_size == len(reply):
-        return Response(reply, mimetype="application/json")
-    return Response(reply, mimetype="application/octet-stream", headers={oip_bodies.HEADER: str(json_size)})
+    return _reply(prediction, asked)
 
 
 MODEL = "/v2/models/<model:model>"
@@ -68,6 +65,7 @@ VERSION = f"{MODEL}/versions/<version>"
 # method, path, name, view
 ROUTES: tuple[tuple[str, str, str, Callable[..., Response]], ...] = (
     ("GET", "/v2", "oip_server", server_metadata),
+    ("GET", "/v2/", "oip_server_slash", server_metadata),  # as the protocol's OpenAPI document writes it
     ("GET", "/v2/health/live", "oip_live", live),
     ("GET", "/v2/health/ready", "oip_ready", ready),
     ("GET", MODEL, "oip_metadata", model_metadata),
@@ -77,6 +75,21 @@ ROUTES: tuple[tuple[str, str, str, Callable[..., Response]], ...] = (
     ("POST", f"{MODEL}/infer", "oip_infer", infer),
     ("POST", f"{VERSION}/infer", "oip_version_infer", infer),
 )
+
+
+def _reply(prediction: Prediction, asked: InferRequest) -> Response:
+    """JSON, and behind it what was asked for as bytes."""
+    promise = prediction.offer.contract
+    about = {
+        "model_name": promise.name,
+        "model_version": str(prediction.offer.version),
+        "parameters": {"digest": promise.digest},
+        **({} if asked.id is None else {"id": asked.id}),
+    }
+    body, json_size = encode(about, prediction.outputs, oip.wanted(prediction, asked.batch), asked)
+    if json_size == len(body):
+        return Response(body, mimetype="application/json")
+    return Response(body, mimetype="application/octet-stream", headers={HEADER: str(json_size)})
 
 
 def speak_the_protocol(app: Flask) -> None:

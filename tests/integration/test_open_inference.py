@@ -144,6 +144,13 @@ def test_a_refusal_over_http_is_the_protocols(doors: tuple[GatewayProcess, GrpcG
     assert [error["pointer"] for error in reply.json.get("errors", [])] == pointers
 
 
+@pytest.mark.parametrize("path", ["/v2", "/v2/"])
+def test_the_server_says_who_it_is_with_and_without_a_slash(
+    doors: tuple[GatewayProcess, GrpcGatewayProcess], path: str
+):
+    assert doors[0].request("GET", path).json["name"] == "atelier"
+
+
 def test_a_body_may_come_as_gzip(doors: tuple[GatewayProcess, GrpcGatewayProcess]):
     body = gzip.compress(ASKED)
 
