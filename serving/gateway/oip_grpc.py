@@ -90,7 +90,7 @@ METHODS: tuple[tuple[str, str, Any, Callable[..., Any]], ...] = (
     ("ModelReady", "oip_model_ready", wire.ModelReadyRequest, model_ready),
     ("ServerMetadata", "oip_server", wire.ServerMetadataRequest, server_metadata),
     ("ModelMetadata", "oip_metadata", wire.ModelMetadataRequest, model_metadata),
-    ("ModelInfer", "oip_infer", wire.ModelInferRequest, model_infer),
+    ("ModelInfer", "infer", wire.ModelInferRequest, model_infer),
 )
 
 

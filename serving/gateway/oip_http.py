@@ -47,7 +47,7 @@ def model_ready(parts: Parts, model: str, version: str = "") -> Response:
     return json_response({"name": model, "ready": ready}, 200 if ready else 503)
 
 
-def infer(parts: Parts, model: str, version: str = "") -> Response:
+def infer(parts: Parts, model: str, version: str = "", **_verb: str) -> Response:
     """POST input tensors, get output tensors."""
     parts.offers.watch(model)  # an unknown model is the first thing to say
     body = read_bytes(request, parts.settings.max_body_bytes)
@@ -62,6 +62,8 @@ def infer(parts: Parts, model: str, version: str = "") -> Response:
 MODEL = "/v2/models/<model:model>"
 VERSION = f"{MODEL}/versions/<version>"
 
+VERB = "<any(infer):verb>"  # so that metrics and logs have it as they have the other predictions' verbs
+
 # method, path, name, view
 ROUTES: tuple[tuple[str, str, str, Callable[..., Response]], ...] = (
     ("GET", "/v2", "oip_server", server_metadata),
@@ -72,8 +74,8 @@ ROUTES: tuple[tuple[str, str, str, Callable[..., Response]], ...] = (
     ("GET", VERSION, "oip_version_metadata", model_metadata),
     ("GET", f"{MODEL}/ready", "oip_model_ready", model_ready),
     ("GET", f"{VERSION}/ready", "oip_version_ready", model_ready),
-    ("POST", f"{MODEL}/infer", "oip_infer", infer),
-    ("POST", f"{VERSION}/infer", "oip_version_infer", infer),
+    ("POST", f"{MODEL}/{VERB}", "oip_infer", infer),
+    ("POST", f"{VERSION}/{VERB}", "oip_version_infer", infer),
 )
 
 

@@ -52,7 +52,9 @@ def refusal_of(error: Exception) -> Refused:
 def answer_bytes(problem: Problem, identifier: str = "", *, is_last: bool = True) -> bytes:
     """A whole HTTP/1.1 response; the last ends the connection."""
     identifier = request_id(identifier)
-    body = orjson.dumps(problem.document(identifier), option=orjson.OPT_APPEND_NEWLINE)
+    # `error` is for clients of the Open Inference Protocol, which look for no other member.
+    document = {**problem.document(identifier), "error": problem.detail}
+    body = orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
     headers = {
         "Connection": "close" if is_last else "keep-alive",
         "Content-Type": "application/problem+json",

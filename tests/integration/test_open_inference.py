@@ -5,6 +5,7 @@ import gzip
 import json
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,18 @@ def test_the_server_says_who_it_is_with_and_without_a_slash(
     doors: tuple[GatewayProcess, GrpcGatewayProcess], path: str
 ):
     assert doors[0].request("GET", path).json["name"] == "atelier"
+
+
+def test_inferences_are_counted_by_one_verb_at_both_doors(doors: tuple[GatewayProcess, GrpcGatewayProcess]):
+    http, grpc = doors
+    for path in (INFER, "/v2/models/houses/versions/1/infer"):
+        assert http.request("POST", path, ASKED, JSON).status == 200
+
+    counted = 'model="houses",verb="infer",version="1"'
+    assert counted in http.request("GET", "/metrics").body.decode()
+    foreign("-m", "tests.triton_conversation", "grpc", f"127.0.0.1:{grpc.port}")
+    with urllib.request.urlopen(f"http://127.0.0.1:{grpc.metrics_port}/metrics") as metrics:
+        assert counted in metrics.read().decode()
 
 
 def test_a_body_may_come_as_gzip(doors: tuple[GatewayProcess, GrpcGatewayProcess]):
