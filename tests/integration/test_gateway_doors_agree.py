@@ -134,7 +134,6 @@ ERRORS = {
     errors.Overloaded: ("there is too much to do",),
     errors.ModelNotReady: ("houses", "loading"),
     errors.ModelServerUnreachable: ("away",),
-    errors.Overloaded: ("full",),
     errors.DeadlineExceeded: ("slow",),
     errors.ModelServerFault: ("a secret op",),
     ZeroDivisionError: ("a secret value",),
