@@ -7,11 +7,11 @@ doors do not: a callable (`_make_callable_from_options`) and `_call_tf_sessionru
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from tensorflow import errors
-from tensorflow.compat import v1
+from tensorflow import dtypes, errors
 from tensorflow.core.protobuf import config_pb2
 from tensorflow.python.client import pywrap_tf_session
 
@@ -26,7 +26,20 @@ _CALLER_THREAD = -1
 # needed, so the quick way is taken all the same; should the run be slow for once, the next one is cut off again.
 _AMPLE = 20
 
-_Key = tuple[tuple[str, ...], tuple[str, ...]]  # names of feeds, names of fetches
+
+@dataclass
+class _Subgraph:
+    """What lies between some feeds and some fetches. Looked up once; a run then asks the graph nothing."""
+
+    feeds: tuple[str, ...]  # as DirectSession orders them, so that `arg[0]` names the same input
+    fetches: tuple[str, ...]
+    dtypes: tuple[np.dtype[Any], ...]  # of the feeds
+    usual_s: float = float("inf")  # how long a run takes
+    call: Any = None  # the session's callable, made by the first run that needs it
+
+    def note_duration(self, seconds: float) -> None:
+        """Remember the slowest runs, and forget them slowly: the first run of a graph is its slowest by far."""
+        self.usual_s = seconds if self.usual_s == float("inf") else max(seconds, 0.9 * self.usual_s)
 
 
 class SessionRunner:
@@ -35,57 +48,52 @@ class SessionRunner:
     def __init__(self, session: Any) -> None:
         self._session = session
         self._graph = session.graph
-        self._callables: dict[_Key, Any] = {}
-        self._usual_s: dict[_Key, float] = {}  # how long a run takes
+        self._subgraphs: dict[tuple[tuple[str, ...], tuple[str, ...]], _Subgraph] = {}
         self._lock = threading.Lock()
 
     def run(self, feeds: Mapping[str, Array], fetches: Sequence[str], timeout_s: float | None) -> list[Array]:
         """Feed arrays by tensor name, fetch tensors by name. See `servable.Runner`."""
-        names = tuple(sorted(feeds))  # as DirectSession orders them, so that `arg[0]` names the same input
-        self._check_dtypes(names, feeds)
+        subgraph = self._subgraph(tuple(feeds), tuple(fetches))
+        arrays = [feeds[name] for name in subgraph.feeds]
+        _check_dtypes(arrays, subgraph.dtypes)
         try:
             start_s = time.perf_counter()
-            if timeout_s is None or timeout_s > _AMPLE * self._usual_s.get((names, tuple(fetches)), float("inf")):
-                results = self._callable(names, tuple(fetches))(*(feeds[name] for name in names))
+            if timeout_s is None or timeout_s > _AMPLE * subgraph.usual_s:
+                results = self._callable(subgraph)(*arrays)
             else:
-                results = self._run_within(timeout_s, {name: feeds[name] for name in names}, fetches)
-            self._note_duration((names, tuple(fetches)), time.perf_counter() - start_s)
+                results = self._run_within(timeout_s, subgraph, arrays)
+            subgraph.note_duration(time.perf_counter() - start_s)
         except errors.OpError as error:
             raise StatusError(Code(error.error_code), error.message) from error
         return [_as_array(result) for result in results]
 
     def close(self) -> None:
         """Free the variables now, and let go of the graph."""
-        self._callables.clear()
+        self._subgraphs.clear()
         self._session.close()
         del self._session, self._graph
 
-    def _note_duration(self, key: _Key, seconds: float) -> None:
-        """Remember the slowest runs, and forget them slowly: the first run of a graph is its slowest by far."""
-        self._usual_s[key] = max(seconds, 0.9 * self._usual_s.get(key, 0.0))
+    def _subgraph(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> _Subgraph:
+        found = self._subgraphs.get((feeds, fetches))
+        if found is None:
+            names = tuple(sorted(feeds))
+            found = _Subgraph(
+                names, fetches, tuple(np.dtype(self._tensor(name).dtype.base_dtype.as_numpy_dtype) for name in names)
+            )
+            found = self._subgraphs.setdefault((feeds, fetches), found)
+        return found
 
-    def _check_dtypes(self, names: Sequence[str], feeds: Mapping[str, Array]) -> None:
-        for index, name in enumerate(names):
-            expected = self._tensor(name).dtype.base_dtype
-            got = feeds[name].dtype
-            if got != expected.as_numpy_dtype:
-                came = dtype_name(v1.as_dtype(got).as_datatype_enum)
-                raise invalid_argument(
-                    f"Expects arg[{index}] to be {dtype_name(expected.as_datatype_enum)} but {came} is provided"
-                )
-
-    def _callable(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Any:
+    def _callable(self, subgraph: _Subgraph) -> Any:
         """The graph pruned to these feeds and fetches; made once, then cheap to call."""
-        key = (feeds, fetches)
-        if key not in self._callables:
+        if subgraph.call is None:
             with self._lock:
-                if key not in self._callables:
-                    options = config_pb2.CallableOptions(feed=feeds, fetch=fetches)
+                if subgraph.call is None:
+                    options = config_pb2.CallableOptions(feed=subgraph.feeds, fetch=subgraph.fetches)
                     options.run_options.inter_op_thread_pool = _CALLER_THREAD
-                    self._callables[key] = self._session._make_callable_from_options(options)
-        return self._callables[key]
+                    subgraph.call = self._session._make_callable_from_options(options)
+        return subgraph.call
 
-    def _run_within(self, timeout_s: float, feeds: Mapping[str, Array], fetches: Sequence[str]) -> list[Any]:
+    def _run_within(self, timeout_s: float, subgraph: _Subgraph, arrays: Sequence[Array]) -> list[Any]:
         """Run with a time limit, which a callable can have only one of."""
         milliseconds = int(timeout_s * 1000)
         if milliseconds <= 0:
@@ -97,8 +105,11 @@ class SessionRunner:
             return list(
                 self._session._call_tf_sessionrun(
                     options,
-                    {self._tensor(name)._as_tf_output(): array for name, array in feeds.items()},
-                    [self._tensor(name)._as_tf_output() for name in fetches],
+                    {
+                        self._tensor(name)._as_tf_output(): array
+                        for name, array in zip(subgraph.feeds, arrays, strict=True)
+                    },
+                    [self._tensor(name)._as_tf_output() for name in subgraph.fetches],
                     [],
                     None,
                 )
@@ -113,6 +124,13 @@ class SessionRunner:
             raise invalid_argument(
                 f"Tensor {name}, specified in either feed_devices or fetch_devices was not found in the Graph"
             ) from error
+
+
+def _check_dtypes(arrays: Sequence[Array], expected: Sequence[np.dtype[Any]]) -> None:
+    for index, (array, dtype) in enumerate(zip(arrays, expected, strict=True)):
+        if array.dtype != dtype:
+            wanted, came = (dtype_name(dtypes.as_dtype(kind).as_datatype_enum) for kind in (dtype, array.dtype))
+            raise invalid_argument(f"Expects arg[{index}] to be {wanted} but {came} is provided")
 
 
 def _as_array(result: Any) -> Array:

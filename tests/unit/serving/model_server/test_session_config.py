@@ -41,6 +41,13 @@ def test_the_file_is_read_and_the_flags_win(tmp_path: Path) -> None:
     assert config.gpu_options.per_process_gpu_memory_fraction == 0.5
 
 
+def test_threads_do_not_spin_unless_a_file_decides(tmp_path: Path) -> None:
+    assert session_config(Flags()).experimental.disable_thread_spinning
+    (tmp_path / "session").write_text("experimental { use_numa_affinity: true }")
+    config = session_config(Flags(tensorflow_session_config_file=str(tmp_path / "session")))
+    assert not config.experimental.disable_thread_spinning
+
+
 @pytest.mark.parametrize(("mode", "is_on"), [("bfloat16", True), ("", False), ("float8", False)])
 def test_mixed_precision(mode: str, is_on: bool) -> None:
     rewrites = session_config(Flags(mixed_precision=mode)).graph_options.rewrite_options
