@@ -70,9 +70,9 @@ class BatchQueue(Generic[TaskT]):
                 raise StatusError(
                     Code.UNAVAILABLE, "The batch scheduling queue to which this task was submitted is full"
                 )
-            for task in tasks:
-                self._add(task)
-            self._scheduler.changed.notify_all()
+            news = sum(self._add(task) for task in tasks)
+            if news:
+                self._scheduler.changed.notify(news)
 
     def room(self) -> int:
         """How many rows the open batch can still take."""
@@ -105,11 +105,15 @@ class BatchQueue(Generic[TaskT]):
             size += task.size
         return count
 
-    def _add(self, task: TaskT) -> None:
+    def _add(self, task: TaskT) -> int:
+        """Add to the last batch; how many threads should look: one more for a batch that opens, closes or is full."""
+        news = 0
         if not self._batches or self._batches[-1].size + task.size > self._options.max_batch_size:
             self._batches.append(_Batch(time.monotonic()))
+            news = min(2, len(self._batches))  # the one before it is closed
         self._batches[-1].tasks.append(task)
         self._batches[-1].size += task.size
+        return news + (self._batches[-1].size >= self._options.max_batch_size)
 
 
 class SharedBatchScheduler:
@@ -150,6 +154,8 @@ class SharedBatchScheduler:
                     if self._is_stopping:
                         return
                     self.changed.wait(self._wait_s())
+                if self._wait_s() is not None:  # this thread may have been the one that waited for what is left
+                    self.changed.notify()
             queue, tasks = due
             queue.process(tasks)
 

@@ -3,12 +3,12 @@
 After tensorflow_serving/batching/batching_session.cc.
 """
 
+import itertools
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 
@@ -41,6 +41,28 @@ class _Task:
     outputs: "Future[list[Array]]" = field(default_factory=Future)
 
 
+@dataclass(frozen=True)
+class PendingRun:
+    """A run that takes part in a batch, or in several if it was cut."""
+
+    parts: Sequence["Future[list[Array]]"]
+    names: Sequence[str]  # of the outputs of every part
+    fetches: Sequence[str]
+
+    def add_done_callback(self, callback: Callable[[], None]) -> None:
+        """Call back when there is a result: at once, or from the thread of the last batch."""
+        ended = itertools.count(1)
+        for part in self.parts:
+            part.add_done_callback(lambda _: callback() if next(ended) == len(self.parts) else None)
+
+    def result(self) -> list[Array]:
+        """Wait for it. Raises the error of the first part that has one."""
+        parts = [part.result() for part in self.parts]
+        whole = parts[0] if len(parts) == 1 else [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
+        by_name = dict(zip(self.names, whole, strict=True))
+        return [by_name[name] for name in self.fetches]
+
+
 # What the runs of one batch share: input names with their dtypes (so that a wrong dtype fails alone), output names.
 _Key = tuple[tuple[tuple[str, str], ...], tuple[str, ...]]
 
@@ -57,6 +79,10 @@ class BatchingRunner:
 
     def run(self, feeds: Mapping[str, Array], fetches: Sequence[str], timeout_s: float | None) -> list[Array]:
         """Take part in a batch, and wait for it. See `servable.Runner`."""
+        return self.submit(feeds, fetches, timeout_s).result()
+
+    def submit(self, feeds: Mapping[str, Array], fetches: Sequence[str], timeout_s: float | None) -> PendingRun:
+        """Take part in a batch, and do not wait for it."""
         size = batch_size(feeds)
         metrics.input_batch_size.add(size)
         if size > self._options.max_request_size:
@@ -64,14 +90,12 @@ class BatchingRunner:
                 f"Task size {size} is larger than maximum input batch size {self._options.max_request_size}"
             )
         deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
-        kinds = tuple(sorted((name, str(array.dtype)) for name, array in feeds.items()))
-        queue = self._queue(kinds, tuple(sorted(set(fetches))))
+        kinds = tuple(sorted((name, array.dtype.str) for name, array in feeds.items()))
+        names = tuple(sorted(set(fetches)))
+        queue = self._queue(kinds, names)
         tasks = [_Task(part, batch_size(part), deadline_s) for part in self._parts(feeds, size, queue.room())]
         queue.schedule(tasks)
-        parts = [task.outputs.result() for task in tasks]
-        whole = parts[0] if len(parts) == 1 else [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
-        by_name = dict(zip(sorted(set(fetches)), whole, strict=True))
-        return [by_name[name] for name in fetches]
+        return PendingRun([task.outputs for task in tasks], names, fetches)
 
     def close(self) -> None:
         """Give up the queues, and what lies behind."""
@@ -94,7 +118,7 @@ class BatchingRunner:
             return [feeds]
         cuts = [*range(room, size, limit)] if room else [*range(limit, size, limit)]
         edges = [0, *cuts, size]
-        return [{name: array[start:end] for name, array in feeds.items()} for start, end in pairwise(edges)]
+        return [{name: array[start:end] for name, array in feeds.items()} for start, end in itertools.pairwise(edges)]
 
     def _process(self, tasks: Sequence[_Task], fetches: Sequence[str]) -> None:
         """Run a batch; its error is the error of every task in it."""

@@ -13,7 +13,6 @@ from tensorflow_serving.apis import (
     model_management_pb2,
     model_pb2,
     model_service_pb2_grpc,
-    predict_pb2,
     prediction_service_pb2_grpc,
     regression_pb2,
 )
@@ -22,7 +21,6 @@ from serving.model_server import metrics
 from serving.model_server.classify import run_classify
 from serving.model_server.model_status import check_metadata_fields, metadata_response, status_response
 from serving.model_server.multi_inference import run_multi_inference
-from serving.model_server.predict import run_predict
 from serving.model_server.regress import run_regress
 from serving.model_server.server_core import ServerCore
 from serving.model_server.state_monitor import WaitCancelled
@@ -38,15 +36,18 @@ _GRPC_CODES = {code.value[0]: code for code in grpc.StatusCode}
 _Reply = TypeVar("_Reply")
 
 
+def status_details(error: StatusError) -> str:
+    """The text of an error, cut where the original cuts it."""
+    message = error.message
+    return message if len(message) <= _MESSAGE_LIMIT else message[:_MESSAGE_LIMIT] + "...TRUNCATED"
+
+
 def _answer(context: grpc.ServicerContext, call: Callable[[], _Reply]) -> _Reply:
     """Make the call; a StatusError becomes the status of the rpc."""
     try:
         return call()
     except StatusError as error:
-        message = error.message
-        if len(message) > _MESSAGE_LIMIT:
-            message = message[:_MESSAGE_LIMIT] + "...TRUNCATED"
-        context.abort(_GRPC_CODES[error.code], message)
+        context.abort(_GRPC_CODES[error.code], status_details(error))
         raise AssertionError("abort returned") from error
 
 
@@ -70,29 +71,17 @@ def _timeout_s(context: grpc.ServicerContext) -> float | None:
     return None if remaining_s is None or remaining_s > _FOREVER_S else remaining_s
 
 
-def _need_model_spec(request: Any) -> None:
+def need_model_spec(request: Any) -> None:
+    """Refuse a request that names no model."""
     if not request.HasField("model_spec"):
         raise invalid_argument("Missing ModelSpec")
 
 
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):  # type: ignore[misc]
-    """Inference, and what a model's signatures are."""
+    """Inference, and what a model's signatures are. Predict is not here but in grpc_predict.py."""
 
-    def __init__(self, core: ServerCore, *, as_content: bool) -> None:
+    def __init__(self, core: ServerCore) -> None:
         self._core = core
-        self._as_content = as_content
-
-    def Predict(  # noqa: N802
-        self, request: predict_pb2.PredictRequest, context: grpc.ServicerContext
-    ) -> predict_pb2.PredictResponse:
-        """Run a signature on tensors."""
-
-        def call() -> predict_pb2.PredictResponse:
-            _need_model_spec(request)
-            with self._core.handle(request.model_spec) as servable:
-                return run_predict(servable, request, _timeout_s(context), as_content=self._as_content)
-
-        return _answer(context, lambda: _measured("Predict", request.model_spec.name, call))
 
     def Classify(  # noqa: N802
         self, request: classification_pb2.ClassificationRequest, context: grpc.ServicerContext
@@ -100,7 +89,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer): 
         """Run a signature on tf.Examples; labels and scores."""
 
         def call() -> classification_pb2.ClassificationResponse:
-            _need_model_spec(request)
+            need_model_spec(request)
             with self._core.handle(request.model_spec) as servable:
                 return run_classify(servable, request, _timeout_s(context))
 
@@ -112,7 +101,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer): 
         """Run a signature on tf.Examples; a number each."""
 
         def call() -> regression_pb2.RegressionResponse:
-            _need_model_spec(request)
+            need_model_spec(request)
             with self._core.handle(request.model_spec) as servable:
                 return run_regress(servable, request, _timeout_s(context))
 
@@ -136,7 +125,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer): 
         """All signatures of a model."""
 
         def call() -> get_model_metadata_pb2.GetModelMetadataResponse:
-            _need_model_spec(request)
+            need_model_spec(request)
             check_metadata_fields(request.metadata_field)
             with self._core.handle(request.model_spec) as servable:
                 return metadata_response(servable)
@@ -156,7 +145,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):  # type: ignore
         """The state of a model's versions."""
 
         def call() -> get_model_status_pb2.GetModelStatusResponse:
-            _need_model_spec(request)
+            need_model_spec(request)
             return status_response(request.model_spec, self._core.monitor.versions(request.model_spec.name))
 
         return _answer(context, call)

@@ -13,9 +13,11 @@ from tensorflow_serving.apis import (
 )
 
 from serving.generated.atelier.serverconfig.v1 import server_config_pb2
+from serving.model_server.direct_method import DirectMethod
 from serving.model_server.flags import Flags
 from serving.model_server.grpc_api import ModelService, PredictionService
 from serving.model_server.grpc_health import health_handler
+from serving.model_server.grpc_predict import PREDICT_PATH, PredictMethod
 from serving.model_server.model_config import read_text_proto
 from serving.model_server.profiler import profiler_handler
 from serving.model_server.server_core import ServerCore
@@ -43,9 +45,12 @@ class GrpcServer:
         """
         self._server = grpc.server(ThreadPoolExecutor(flags.grpc_max_threads, "grpc"), options=_options(flags))
         _add_services(self._server, core, flags)
+        predict = PredictMethod(core, as_content=flags.enable_serialization_as_tensor_content)
+        direct = DirectMethod(self._server, PREDICT_PATH, predict.answer, flags.grpc_max_threads)
         addresses = _addresses(flags)
         _listen(self._server, addresses, _credentials(flags))
         self._server.start()
+        direct.start()
         for address in addresses:
             _logger.info("Running gRPC ModelServer at %s ...", address.replace("unix:", "UNIX socket "))
 
@@ -65,9 +70,7 @@ def _options(flags: Flags) -> list[tuple[str, int | str]]:
 
 
 def _add_services(server: grpc.Server, core: ServerCore, flags: Flags) -> None:
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-        PredictionService(core, as_content=flags.enable_serialization_as_tensor_content), server
-    )
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(PredictionService(core), server)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(core), server)
     if flags.enable_profiler:
         server.add_generic_rpc_handlers((profiler_handler(),))

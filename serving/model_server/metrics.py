@@ -60,6 +60,11 @@ def run_of(model: str, api: str) -> Iterator[None]:
     """Measure a run of the graph; a run that fails does not count."""
     start_s = time.perf_counter()
     yield
+    record_run(model, api, start_s)
+
+
+def record_run(model: str, api: str, start_s: float) -> None:
+    """Count a run of the graph that ended well."""
     runtime_latency.add(microseconds_since(start_s), model, api, "TF1")
 
 

@@ -10,11 +10,26 @@ from typing import Any
 from tensorflow_serving.apis import predict_pb2
 
 from serving.model_server import metrics
-from serving.model_server.servable import DEFAULT_SIGNATURE, Servable
+from serving.model_server.servable import DEFAULT_SIGNATURE, Servable, Signature
 from serving.model_server.status import Code, StatusError, invalid_argument
-from serving.model_server.tensors import Array, TensorParsingError, base_dtype, to_array, to_proto
+from serving.model_server.tensors import Array, TensorParsingError, fill_proto, to_array
 
 _METHODS = ("tensorflow/serving/predict", "tensorflow/serving/classify", "tensorflow/serving/regress")
+
+
+@dataclass(frozen=True)
+class Step:
+    """A run of a signature, checked and ready."""
+
+    signature_name: str
+    feeds: Mapping[str, Array]  # by tensor name
+    fetches: Sequence[str]  # tensor names
+    outputs: Sequence[tuple[str, int]]  # of the fetches: output name, tensorflow.DataType
+
+    def prediction(self, arrays: Sequence[Array]) -> "Prediction":
+        """What the run gave, under the names of the signature."""
+        outputs = zip(self.outputs, arrays, strict=True)
+        return Prediction(self.signature_name, {alias: (array, dtype) for (alias, dtype), array in outputs})
 
 
 @dataclass(frozen=True)
@@ -34,45 +49,68 @@ def predict(
     output_filter: Sequence[str] = (),
     timeout_s: float | None = None,
 ) -> Prediction:
-    """Run one signature.
+    """Run one signature; `timeout_s` is how long the graph may. The rest as for `prepare`."""
+    step = prepare(servable, signature_name, inputs, read=read, output_filter=output_filter)
+    with metrics.run_of(servable.id.name, "Predict"):
+        arrays = servable.runner.run(step.feeds, step.fetches, timeout_s)
+    return step.prediction(arrays)
+
+
+def prepare(
+    servable: Servable,
+    signature_name: str,
+    inputs: Mapping[str, Any],
+    *,
+    read: Callable[[Any], Array],
+    output_filter: Sequence[str] = (),
+) -> Step:
+    """Check what is asked of a signature.
 
     Args:
         inputs: input name -> a value that `read` turns into an array.
         output_filter: the outputs wanted, in that order; all if empty.
-        timeout_s: how long the graph may run.
     """
     name = signature_name or DEFAULT_SIGNATURE
-    signature = servable.signatures.get(name)
+    signature = servable.predict_signatures.get(name)
     if signature is None:
         raise StatusError(Code.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.')
     if servable.checks_method_names:
         _check_method_name(signature)
     feeds = _feeds(signature, inputs, read)
     aliases = _output_aliases(signature, output_filter)
-    with metrics.run_of(servable.id.name, "Predict"):
-        arrays = servable.runner.run(feeds, [signature.outputs[alias].name for alias in aliases], timeout_s)
-    outputs = {
-        alias: (array, base_dtype(signature.outputs[alias].dtype)) for alias, array in zip(aliases, arrays, strict=True)
-    }
-    return Prediction(name, outputs)
+    fetches, dtypes = zip(*(signature.outputs[alias] for alias in aliases), strict=True) if aliases else ((), ())
+    return Step(name, feeds, fetches, list(zip(aliases, dtypes, strict=True)))
 
 
 def run_predict(
     servable: Servable, request: predict_pb2.PredictRequest, timeout_s: float | None, *, as_content: bool = False
 ) -> predict_pb2.PredictResponse:
     """Answer a PredictRequest; `as_content` packs the outputs into `tensor_content`."""
-    prediction = predict(
+    step = prepare_request(servable, request)
+    with metrics.run_of(servable.id.name, "Predict"):
+        arrays = servable.runner.run(step.feeds, step.fetches, timeout_s)
+    return predict_response(servable, request.model_spec.name, step.prediction(arrays), as_content=as_content)
+
+
+def prepare_request(servable: Servable, request: predict_pb2.PredictRequest) -> Step:
+    """Check what a PredictRequest asks for."""
+    return prepare(
         servable,
         request.model_spec.signature_name,
         request.inputs,
         read=to_array,
         output_filter=request.output_filter,
-        timeout_s=timeout_s,
     )
+
+
+def predict_response(
+    servable: Servable, model: str, prediction: Prediction, *, as_content: bool
+) -> predict_pb2.PredictResponse:
+    """A prediction as a message."""
     response = predict_pb2.PredictResponse()
-    fill_model_spec(response.model_spec, request.model_spec.name, servable.id.version, prediction.signature_name)
+    fill_model_spec(response.model_spec, model, servable.id.version, prediction.signature_name)
     for alias, (array, dtype) in prediction.outputs.items():
-        response.outputs[alias].CopyFrom(to_proto(array, dtype, as_content=as_content))
+        fill_proto(response.outputs[alias], array, dtype, as_content=as_content)
     return response
 
 
@@ -83,7 +121,7 @@ def fill_model_spec(spec: Any, model: str, version: int, signature: str = "") ->
     spec.signature_name = signature
 
 
-def _check_method_name(signature: Any) -> None:
+def _check_method_name(signature: Signature) -> None:
     if signature.method_name not in _METHODS:
         raise StatusError(
             Code.INTERNAL,
@@ -92,11 +130,11 @@ def _check_method_name(signature: Any) -> None:
         )
 
 
-def _feeds(signature: Any, inputs: Mapping[str, Any], read: Callable[[Any], Array]) -> dict[str, Array]:
+def _feeds(signature: Signature, inputs: Mapping[str, Any], read: Callable[[Any], Array]) -> dict[str, Array]:
     """Tensor name -> array, from the request or else from the signature's defaults."""
     _check_input_count(signature, inputs)
     feeds, used = {}, []
-    for alias, info in signature.inputs.items():
+    for alias, tensor_name in signature.inputs.items():
         if alias in inputs:
             used.append(alias)
             value = inputs[alias]
@@ -104,12 +142,12 @@ def _feeds(signature: Any, inputs: Mapping[str, Any], read: Callable[[Any], Arra
             value = signature.defaults[alias]
         else:
             raise invalid_argument(
-                f"Signature input alias: {alias}(feed name: {info.name}) not found in request and no default value "
+                f"Signature input alias: {alias}(feed name: {tensor_name}) not found in request and no default value "
                 f"provided. Inputs expected to be in the request {{{_joined(inputs)}}}, or default input alias set: "
                 f"{_joined(signature.defaults)}"
             )
         try:
-            feeds[info.name] = (read if alias in inputs else to_array)(value)
+            feeds[tensor_name] = (read if alias in inputs else to_array)(value)
         except TensorParsingError as error:
             raise invalid_argument(f"tensor parsing error: {alias}") from error
     if len(used) < len(inputs):
@@ -119,7 +157,9 @@ def _feeds(signature: Any, inputs: Mapping[str, Any], read: Callable[[Any], Arra
     return feeds
 
 
-def _check_input_count(signature: Any, inputs: Any) -> None:
+def _check_input_count(signature: Signature, inputs: Any) -> None:
+    if len(inputs) == len(signature.inputs):
+        return
     expected, came = set(signature.inputs), set(inputs)
     if len(came) > len(expected) or (len(came) < len(expected) and not signature.defaults):
         raise invalid_argument(
@@ -129,7 +169,7 @@ def _check_input_count(signature: Any, inputs: Any) -> None:
         )
 
 
-def _output_aliases(signature: Any, output_filter: Any) -> list[str]:
+def _output_aliases(signature: Signature, output_filter: Any) -> list[str]:
     """The outputs asked for, in that order; all of them if none is named."""
     seen: list[str] = []
     for alias in output_filter:

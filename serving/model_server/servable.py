@@ -5,9 +5,10 @@ The engine behind it is a `Runner`: a TensorFlow session here, a TFLite interpre
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
-from serving.model_server.tensors import Array
+from serving.model_server.tensors import Array, base_dtype
 
 DEFAULT_SIGNATURE = "serving_default"  # tensorflow/cc/saved_model/signature_constants.h
 
@@ -40,6 +41,16 @@ class Runner(Protocol):
 
 
 @dataclass(frozen=True)
+class Signature:
+    """What Predict needs of a SignatureDef, in plain dictionaries: it takes microseconds to ask a protobuf map."""
+
+    method_name: str
+    inputs: Mapping[str, str]  # alias -> tensor name
+    outputs: Mapping[str, tuple[str, int]]  # alias -> tensor name, tensorflow.DataType
+    defaults: Mapping[str, Any]  # alias -> TensorProto
+
+
+@dataclass(frozen=True)
 class Servable:
     """What requests are served from."""
 
@@ -47,3 +58,16 @@ class Servable:
     signatures: Mapping[str, Any]  # signature name -> tensorflow.SignatureDef
     runner: Runner
     checks_method_names: bool = False  # whether a signature serves only the method that it names
+
+    @cached_property
+    def predict_signatures(self) -> Mapping[str, Signature]:
+        """The signatures, for Predict."""
+        return {
+            name: Signature(
+                definition.method_name,
+                {alias: info.name for alias, info in definition.inputs.items()},
+                {alias: (info.name, base_dtype(info.dtype)) for alias, info in definition.outputs.items()},
+                dict(definition.defaults),
+            )
+            for name, definition in self.signatures.items()
+        }

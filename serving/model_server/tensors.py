@@ -178,10 +178,17 @@ def _object_array(strings: list[bytes]) -> Array:
 
 def to_proto(array: Array, dtype: int, *, as_content: bool = False) -> tensor_pb2.TensorProto:
     """Write a tensor, one entry an element in the dtype's own field, or packed into `tensor_content`."""
+    proto = tensor_pb2.TensorProto()
+    fill_proto(proto, array, dtype, as_content=as_content)
+    return proto
+
+
+def fill_proto(proto: tensor_pb2.TensorProto, array: Array, dtype: int, *, as_content: bool = False) -> None:
+    """Write a tensor into an empty message. See `to_proto`."""
     encoding = _ENCODINGS.get(dtype)
     if encoding is None:
         raise TensorParsingError(f"cannot write dtype {dtype_name(dtype)}")
-    proto = tensor_pb2.TensorProto(dtype=dtype)
+    proto.dtype = dtype
     for size in array.shape:
         proto.tensor_shape.dim.add(size=size)
     if as_content and encoding.field != "string_val":
@@ -190,7 +197,6 @@ def to_proto(array: Array, dtype: int, *, as_content: bool = False) -> tensor_pb
         proto.tensor_content = _join_strings(array.ravel().tolist())
     else:
         getattr(proto, encoding.field).extend(_field_values(array, encoding))
-    return proto
 
 
 def _join_strings(strings: list[bytes]) -> bytes:
