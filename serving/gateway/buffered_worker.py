@@ -35,6 +35,8 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 MAX_DROPPED_BYTES = 64 * 1024 * 1024
 # A stopping worker waits this long for a request on a connection that has none: gunicorn's own number.
 STOP_LINGER_S = 2.0
+# One at a time spreads connections over the workers; a worker that is full takes many: a good client may be the last.
+ACCEPTS_IN_A_CROWD = 32
 # The reason that is counted for a connection closed for a newer one.
 MADE_ROOM = "made-room"
 # Deadlines are looked at this often, and gunicorn's main process is told that we live.
@@ -131,7 +133,12 @@ class BufferedWorker(ThreadWorker):  # type: ignore[misc]
     # Connections come and go.
 
     def accept(self, listener: Any) -> None:
-        """A client is waiting, or another worker was quicker."""
+        """A client is waiting, or another worker was quicker. A crowd is let through faster than it queues up again."""
+        for _ in range(ACCEPTS_IN_A_CROWD):
+            if not self._accept_one(listener) or len(self._waiting) < self.limits.max_connections:
+                return
+
+    def _accept_one(self, listener: Any) -> bool:
         try:
             client_socket, client = listener.accept()
         except OSError as error:
@@ -139,13 +146,14 @@ class BufferedWorker(ThreadWorker):  # type: ignore[misc]
                 self._make_room()
             elif error.errno not in (errno.EAGAIN, errno.ECONNABORTED):
                 raise
-            return
+            return False
         if len(self._waiting) >= self.limits.max_connections:
             self._make_room()
         incoming = Incoming(self.cfg, client, self.limits.max_body_bytes)
         connection = Connection(client_socket, client, listener.getsockname(), incoming)
         self._waiting.put(connection, Phase.HEAD)
         self._guard(self._welcome, connection)
+        return True
 
     def _welcome(self, connection: Connection) -> None:
         if self.tls is not None:

@@ -86,7 +86,8 @@ class Connection:
         self.sock = Outbox()  # gunicorn writes answers to what has this name
         self.request: Any = None  # the one being answered
         self.phase = Phase.HEAD  # changed by Waiting alone
-        self.deadline = 0.0  # monotonic seconds
+        self.since = 0.0  # monotonic seconds: when the phase began
+        self.deadline = 0.0  # … and when it is to end
         self.events = 0  # what the loop's selector watches it for
         self.handed_over_at = 0.0  # performance counter's seconds: when a thread was asked to answer
         self.is_answered = False  # the thread is done, or about to be

@@ -18,7 +18,6 @@ from grpc_reflection.v1alpha.reflection import SERVICE_NAME as REFLECTION
 from grpc_reflection.v1alpha.reflection import enable_server_reflection
 
 from serving.gateway import grpc_tls
-from serving.gateway.admission import SPARE_THREADS
 from serving.gateway.api_keys import configured_keys
 from serving.gateway.grpc_api import SERVICE, prediction_service
 from serving.gateway.grpc_health import OffersHealth
@@ -84,13 +83,34 @@ def running(parts: Parts) -> Iterator[HealthServicer]:
 def make_server(settings: Settings) -> grpc.Server:
     """A server without services or ports."""
     return grpc.server(
-        ThreadPoolExecutor(settings.threads + SPARE_THREADS, thread_name_prefix="grpc"),
-        options=[
-            ("grpc.so_reuseport", 0),  # a second process on the same port is a mistake, not help
-            ("grpc.max_receive_message_length", settings.max_body_bytes),
-            ("grpc.max_send_message_length", -1),
-        ],
+        # Most of them wait: gRPC gives a call to a thread with its headers, before its message has come. How many work at
+        # a time is the admission's to say.
+        ThreadPoolExecutor(settings.max_connections, thread_name_prefix="grpc"),
+        options=server_options(settings),
     )
+
+
+def server_options(settings: Settings) -> list[tuple[str, int]]:
+    """What a client may take, in gRPC core's words (its grpc_types.h explains each)."""
+    return [
+        ("grpc.so_reuseport", 0),  # a second process on the same port is a mistake, not help
+        ("grpc.max_receive_message_length", settings.max_body_bytes),
+        ("grpc.max_send_message_length", -1),
+        # Above this calls may, above twice this they do fail; the HTTP door's limit on a head is as large.
+        ("grpc.max_metadata_size", 16 * 1024),
+        ("grpc.absolute_max_metadata_size", 32 * 1024),
+        # Calls of one connection at once; RFC 9113 recommends 100 at least. More wait in the client.
+        ("grpc.max_concurrent_streams", 256),
+        ("grpc.server_handshake_timeout_ms", int(settings.header_timeout_s * 1000)),
+        # A client that balances over replicas finds new ones when it connects anew. Calls under way have the grace.
+        ("grpc.max_connection_age_ms", 10 * 60 * 1000),
+        ("grpc.max_connection_age_grace_ms", int((settings.request_timeout_s + settings.grace_period_s) * 1000)),
+        # Find out that a client is gone; and end with one that pings for nothing more often than each 10 s (gRFC A8).
+        ("grpc.keepalive_time_ms", 60_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+        ("grpc.http2.max_ping_strikes", 2),
+    ]
 
 
 def bind(server: grpc.Server, settings: Settings) -> None:

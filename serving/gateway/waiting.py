@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 from serving.gateway.connection import Connection, Phase
 
-# Who has to go first when there is no room: who has been answered, who has not asked yet, who may ask again. Of each,
-# the one that has waited longest: a good client's request is whole within milliseconds. A request in a thread stays.
-FIRST_TO_GO = (Phase.LINGERING, Phase.HANDSHAKE, Phase.HEAD, Phase.IDLE, Phase.BODY, Phase.SENDING)
+# Who can go when there is no room. Nobody whose request is in a thread.
+CAN_GO = (Phase.HANDSHAKE, Phase.HEAD, Phase.BODY, Phase.SENDING, Phase.IDLE)
 
 
 class Waiting:
@@ -36,8 +35,8 @@ class Waiting:
         """Into a phase, as its newest."""
         self.remove(connection)
         self._by_phase[phase][connection] = None
-        connection.phase = phase
-        connection.deadline = self._clock() + self._timeouts_s.get(phase, float("inf"))
+        connection.phase, connection.since = phase, self._clock()
+        connection.deadline = connection.since + self._timeouts_s.get(phase, float("inf"))
 
     def remove(self, connection: Connection) -> None:
         """Forget it, if it is here."""
@@ -53,11 +52,15 @@ class Waiting:
                 yield connection
 
     def first_to_go(self, *phases: Phase) -> Connection | None:
-        """Who makes room, of those in these phases, or in any."""
-        for phase in phases or FIRST_TO_GO:
-            for connection in self._by_phase[phase]:
-                return connection
-        return None
+        """Who makes room, of those in these phases, or of all who can go.
+
+        Who was answered and told to close; else who has waited longest, whatever for: a good client's request is whole
+        within milliseconds, and anybody who went by phase could be kept out by a crowd in another phase.
+        """
+        for connection in () if phases else self._by_phase[Phase.LINGERING]:
+            return connection
+        longest = [next(iter(self._by_phase[phase])) for phase in phases or CAN_GO if self._by_phase[phase]]
+        return min(longest, key=lambda connection: connection.since, default=None)
 
     def hurry(self, phase: Phase, timeout_s: float) -> None:
         """From now on the phase lasts so long at most, for those who are in it too."""

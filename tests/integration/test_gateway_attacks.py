@@ -184,6 +184,24 @@ def test_more_connections_than_there_is_room_for_make_room(patient):
     assert is_served(patient)
 
 
+@pytest.mark.parametrize("beginning", SLOW.values(), ids=SLOW)
+def test_a_crowd_makes_room_by_age_so_that_a_newcomer_has_its_time(patient, beginning):
+    with ExitStack() as stack:
+        crowd = [stack.enter_context(RawClient(patient.port)) for _ in range(2 * MAX_CONNECTIONS)]
+        for client in crowd:
+            with suppress(ConnectionError):  # those that made room already
+                client.send(beginning)
+        request = post(PATH, HOUSE)
+        newcomer = stack.enter_context(RawClient(patient.port))
+        newcomer.send(request[:50])
+        more = [stack.enter_context(RawClient(patient.port)) for _ in range(MAX_CONNECTIONS // 2)]
+        more[-1].send(head("/livez", method="GET"))
+        assert more[-1].response()[0] == 200
+
+        newcomer.send(request[50:])
+        assert newcomer.response()[0] == 200
+
+
 def test_who_waits_for_an_answer_is_not_closed_to_make_room(server, patient):
     server.hold.clear()
     with ExitStack() as stack:

@@ -2,7 +2,9 @@
 
 import signal
 import socket
+import threading
 import urllib.request
+from contextlib import ExitStack
 
 import grpc
 import pytest
@@ -99,6 +101,43 @@ def test_a_message_over_the_limit_is_refused(gateway):
     fault = gateway.client.fault("Regress", wire.RegressRequest(model="houses" * 1000))
 
     assert fault.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_metadata_over_the_limit_is_refused_and_the_next_call_answered(gateway):
+    fault = gateway.client.fault("Regress", REGRESS, metadata=[("x-large", "x" * 40_000)])
+
+    assert fault.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert gateway.client.call("Regress", REGRESS).predictions
+
+
+def test_more_silent_connections_than_threads_keep_no_caller_waiting(server):
+    with grpc_gateway_process(server.address, "houses", ATELIER_THREADS="2") as gateway, ExitStack() as stack:
+        silent = [stack.enter_context(socket.create_connection(("127.0.0.1", gateway.port))) for _ in range(20)]
+        for client in silent[::2]:
+            client.sendall(b"PRI * HTTP/2.0")  # the beginning of HTTP/2's own
+
+        assert gateway.client.call("Regress", REGRESS).predictions
+
+
+def test_more_calls_without_a_message_than_threads_keep_no_caller_waiting(server):
+    def nothing_yet():
+        come.wait(DEADLINE_S)
+        yield REGRESS
+
+    with grpc_gateway_process(server.address, "houses", ATELIER_THREADS="2") as gateway:
+        come = threading.Event()
+        start = gateway.client.channel.stream_unary(
+            f"/{SERVICE}/Regress",
+            request_serializer=wire.RegressRequest.SerializeToString,
+            response_deserializer=wire.RegressResponse.FromString,
+        ).future
+        slow = [start(nothing_yet(), timeout=DEADLINE_S) for _ in range(60)]
+
+        assert gateway.client.call("Regress", REGRESS).predictions
+        assert not any(call.done() for call in slow)
+        come.set()
+        for call in slow:
+            call.exception()
 
 
 def test_a_clients_deadline_goes_down_to_the_model_server(server, gateway):

@@ -8,6 +8,7 @@ from tests.fakes import Clock
 @dataclass(eq=False)
 class Someone:
     phase: Phase
+    since: float = 0.0
     deadline: float = 0.0
 
 
@@ -36,13 +37,20 @@ def test_each_phase_has_its_time_however_often_it_is_looked_at():
     assert busy not in list(waiting.overdue())
 
 
-def test_the_one_that_waited_longest_makes_room_and_nobody_whose_request_is_answered():
-    waiting = make(Clock())
+def test_the_one_that_waited_longest_makes_room_whatever_it_waits_for_and_nobody_whose_request_is_answered():
+    clock = Clock()
+    waiting = make(clock)
     new(waiting, Phase.BUSY)
     assert waiting.first_to_go() is None
 
-    idle, first, second = (new(waiting, phase) for phase in (Phase.IDLE, Phase.HEAD, Phase.HEAD))
-    for expected in (first, second, idle):
+    leaving_in_order = []
+    for phase in (Phase.BODY, Phase.HEAD, Phase.IDLE, Phase.HEAD, Phase.BODY):
+        clock.now += 1
+        leaving_in_order.append(new(waiting, phase))
+    answered = new(waiting, Phase.LINGERING)
+
+    assert waiting.first_to_go(Phase.HEAD) is leaving_in_order[1]
+    for expected in (answered, *leaving_in_order):
         assert waiting.first_to_go() is expected
         waiting.remove(expected)
     assert waiting.first_to_go() is None
