@@ -83,8 +83,8 @@ def running(parts: Parts) -> Iterator[HealthServicer]:
 def make_server(settings: Settings) -> grpc.Server:
     """A server without services or ports."""
     return grpc.server(
-        # Most of them wait: gRPC gives a call to a thread with its headers, before its message has come. How many work at
-        # a time is the admission's to say.
+        # Most of them wait: gRPC gives a call to a thread with its headers, before its message has come. How many work
+        # at a time is the admission's to say.
         ThreadPoolExecutor(settings.max_connections, thread_name_prefix="grpc"),
         options=server_options(settings),
     )
