@@ -52,6 +52,11 @@ class RawClient:
         del self._read[:size]
         return int(status_line.split()[1]), headers, body
 
+    def wait_for_answer(self) -> None:
+        """Until the first of it is here."""
+        if not self._read:
+            self._receive()
+
     def is_open(self) -> bool:
         """The server has neither answered nor closed."""
         self.socket.setblocking(False)

