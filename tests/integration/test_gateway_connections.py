@@ -17,7 +17,7 @@ HOUSE = {"instances": [[3, 4]]}
 @pytest.fixture(scope="module")
 def gateway():
     server = WireModelServer(FakeModelServer(house_contract()))
-    with gateway_process(server.address, "houses", ATELIER_WORKERS="1", ATELIER_THREADS="4") as running:
+    with gateway_process(server.address, "houses", ATELIER_WORKERS="1") as running:
         wait_until(running.is_ready, running.log)
         yield running
     server.stop()
