@@ -265,6 +265,12 @@ BAD_TENSORS = {
         (("features", "FP32", (1, 2), [3, 4]), (SECRET_TEXT, "FP32", (1, 1), [SECRET_NUMBER])),
         **at("/inputs/1/name", "no such input; expected features"),
     ),
+    "more inputs than any model has": TensorQuestion(
+        "houses", (("features", "FP32", (1, 2), [3, 4]),) * 1025, **at("/inputs", "expected at most 1024, got 1025")
+    ),
+    "more outputs than any model has": features(
+        outputs=("value",) * 1025, **at("/outputs", "expected at most 1024, got 1025")
+    ),
     "an input twice": TensorQuestion(
         "houses",
         (("features", "FP32", (1, 2), [3, 4]),) * 2,

@@ -22,6 +22,8 @@ PLATFORM = "tensorflow_savedmodel"
 # Parameters that say where a tensor lies, or in which form it shall come back: ignoring one, as the protocol allows
 # with others, would answer another question. They are Triton's extensions.
 REFUSED_PARAMETERS = ("shared_memory_region", "classification")
+# Far more than a model has; a body has room for half a million, which would take seconds to look at.
+MAX_TENSORS = 1024
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,12 @@ def infer(parts: Parts, model: str, version: str, batch: TensorBatch, timeout_s:
 def wanted(prediction: Prediction, batch: TensorBatch) -> tuple[str, ...]:
     """The names of the outputs to send, in the order in which they were asked for."""
     return batch.outputs or tuple(prediction.outputs)
+
+
+def refuse_many(count: int, path: Path) -> None:
+    """Refuse more inputs or outputs than any model has."""
+    if count > MAX_TENSORS:
+        raise invalid(path, f"expected at most {MAX_TENSORS}, got {count}")
 
 
 def refuse_parameters(names: Iterable[str], path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import orjson
 from werkzeug.exceptions import BadRequest
 
-from serving.gateway.oip import refuse_parameters
+from serving.gateway.oip import refuse_many, refuse_parameters
 from serving.gateway.outputs import Outputs
 from serving.gateway.raw_tensors import RawTensor, TensorBatch
 from serving.gateway.violations import Path, invalid, kind_of
@@ -100,6 +100,7 @@ def _parse_json(text: bytes) -> dict[str, Any]:
 
 def _objects(document: dict[str, Any], key: str) -> list[dict[str, Any]]:
     items = _optional(document, key, list, ()) or []
+    refuse_many(len(items), (key,))
     return [_expect(item, dict, (key, index)) for index, item in enumerate(items)]
 
 

@@ -95,6 +95,8 @@ METHODS: tuple[tuple[str, str, Any, Callable[..., Any]], ...] = (
 
 
 def _batch(request: wire.ModelInferRequest) -> TensorBatch:
+    oip.refuse_many(len(request.outputs), ("outputs",))
+    oip.refuse_many(len(request.inputs), ("inputs",))
     raw = request.raw_input_contents
     if raw and len(raw) != len(request.inputs):
         raise invalid(("raw_input_contents",), f"expected one an input, {len(request.inputs)}, got {len(raw)}")
