@@ -24,12 +24,17 @@ class Batching:
         *,
         coalesce: bool,
         clock: Callable[[], float] = time.monotonic,
+        observe: Callable[[str, int, int], None] = lambda _model, _version, _requests: None,
     ) -> None:
-        """`max_rows`: most rows the server behind takes in one call."""
+        """`max_rows`: most rows the server behind takes in one call. `observe` hears how many requests went as one."""
         self._server = server
         self._max_rows = max_rows
         self._clock = clock
-        self._coalescer = Coalescer(min(max_rows, MAX_COALESCED_BATCH), clock) if coalesce else None
+        self._coalescer = (
+            Coalescer(min(max_rows, MAX_COALESCED_BATCH), clock, lambda kind, calls: observe(kind[0], kind[1], calls))
+            if coalesce
+            else None
+        )
 
     def predict(
         self, model: str, version: int, inputs: Tensors, timeout_s: float, signature: str = DEFAULT_SIGNATURE

@@ -7,17 +7,20 @@ as all that wait fit in one batch (docs/adr/0006). Knows arrays and deadlines, b
 
 import threading
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from serving.errors import DeadlineExceeded, ModelServerFault
-from serving.gateway import spans, turns
+from serving.gateway import phases, spans, turns
 from serving.gateway.batches import cut, join
 from serving.gateway.model_server import Tensor, Tensors
 
 # Calls of one kind under way at a time, in one process.
 MAX_IN_FLIGHT = 1
 
+# What calls must share to go together: model, version, and more.
+Kind = tuple[Any, ...]
 # Sends one batch, given the seconds it may take.
 Send = Callable[[Tensors, float], dict[str, Tensor]]
 
@@ -32,6 +35,7 @@ class Call:
     # When it goes out: whose rows go together, and which of these calls sends them.
     batch: "tuple[Call, ...]" = ()
     leader: "Call | None" = None
+    sent_at: float = 0.0  # performance counter's seconds; of the first call of a batch
     outcome: dict[str, Tensor] | Exception | None = None
     # Set when it is to lead, or when another that led has its outcome.
     turn: threading.Event = field(default_factory=threading.Event)
@@ -48,14 +52,20 @@ class Lane:
 class Coalescer:
     """Used by many threads; the lock is held for moments, never during a call."""
 
-    def __init__(self, max_rows: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """`max_rows`: most rows in one batch; no call may have more."""
+    def __init__(
+        self,
+        max_rows: int,
+        clock: Callable[[], float] = time.monotonic,
+        observe: Callable[[Kind, int], None] = lambda _kind, _calls: None,
+    ) -> None:
+        """`max_rows`: most rows in one batch; no call may have more. `observe` hears of the calls in each batch."""
+        self._observe = observe
         self._max_rows = max_rows
         self._clock = clock
         self._lock = threading.Lock()
-        self._lanes: dict[Hashable, Lane] = {}  # only those in use
+        self._lanes: dict[Kind, Lane] = {}  # only those in use
 
-    def run(self, kind: Hashable, inputs: Tensors, rows: int, timeout_s: float, send: Send) -> dict[str, Tensor]:
+    def run(self, kind: Kind, inputs: Tensors, rows: int, timeout_s: float, send: Send) -> dict[str, Tensor]:
         """The outputs for these rows, perhaps sent together with others of the same kind.
 
         Raises:
@@ -69,6 +79,7 @@ class Coalescer:
             raise DeadlineExceeded("the time for this request ran out while others were answered")
         if call.leader is call:
             self._lead(kind, call.batch, send)
+        phases.lap("waiting", call.batch[0].sent_at)
         if isinstance(call.outcome, ModelServerFault) and len(call.batch) > 1:
             # Whose rows it was, nobody knows: the others must not suffer for them.
             return send(inputs, self._left_s(call))
@@ -77,7 +88,7 @@ class Coalescer:
         assert call.outcome is not None  # noqa: S101 (tells mypy what a turn means)
         return call.outcome
 
-    def _line_up(self, kind: Hashable, call: Call) -> None:
+    def _line_up(self, kind: Kind, call: Call) -> None:
         """Go at once if there is room, else wait behind the others."""
         with self._lock:
             lane = self._lanes.setdefault(kind, Lane())
@@ -86,7 +97,7 @@ class Coalescer:
                 lane.in_flight += 1
                 self._send_off(lane)
 
-    def _has_turn(self, kind: Hashable, call: Call) -> bool:
+    def _has_turn(self, kind: Kind, call: Call) -> bool:
         """False if the time ran out first; then the call is no longer waiting."""
         with self._lock:
             if call.leader is None:
@@ -107,10 +118,12 @@ class Coalescer:
             call.batch, call.leader = tuple(batch), leader
         leader.turn.set()
 
-    def _lead(self, kind: Hashable, batch: tuple[Call, ...], send: Send) -> None:
+    def _lead(self, kind: Kind, batch: tuple[Call, ...], send: Send) -> None:
         """Send a batch, let the next one go, and give everybody their rows."""
         leader = batch[0].leader
         assert leader is not None  # noqa: S101 (as above)
+        batch[0].sent_at = time.perf_counter()
+        self._observe(kind, len(batch))
         outcomes: Sequence[dict[str, Tensor] | Exception]
         try:
             outputs = send(join([call.inputs for call in batch]), self._left_s(leader))
@@ -123,7 +136,7 @@ class Coalescer:
             call.outcome = outcome
             call.turn.set()
 
-    def _next(self, kind: Hashable) -> None:
+    def _next(self, kind: Kind) -> None:
         """A call has ended: who waits goes out in its place."""
         with self._lock:
             lane = self._lanes[kind]

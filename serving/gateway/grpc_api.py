@@ -76,7 +76,7 @@ def _predict(
     call = Call(request.model, _version(request), verb, instances, top_k)
     prediction = parts.predictor.predict(call, scope.timeout_s)
     scope.version = str(prediction.offer.version)
-    parts.metrics.request_instances.labels(request.model).observe(len(prediction.answers))
+    parts.metrics.predictions.observe(prediction.offer.contract, prediction.offer.version, prediction.outputs)
     return prediction
 
 

@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from grpc_status import rpc_status
 
 from serving.errors import ModelServerFault
+from serving.gateway import phases
 from serving.gateway.access_log import Answered, log_answered
 from serving.gateway.api_keys import presented_key
 from serving.gateway.grpc_faults import BUG, Fault, fault_of
@@ -69,6 +70,7 @@ def _answer(
     began = time.perf_counter()
     id_ = request_id(_metadata(context, REQUEST_ID) or "")
     context.send_initial_metadata(((REQUEST_ID, id_), *_trace_response()))
+    phases.begin()
     scope = Scope(_time_left_s(context, parts.settings.request_timeout_s))
     reply, fault = None, None
     parts.metrics.in_flight.inc()
@@ -83,6 +85,8 @@ def _answer(
     code = fault.kind.code.name if fault else "OK"
     seconds = time.perf_counter() - began
     _count(parts, scope, verb, code, seconds)
+    if fault:  # under the HTTP door's name for it
+        parts.metrics.refusals.labels(_model(parts, scope), fault.kind.reason.lower().replace("_", "-")).inc()
     answered = Answered(
         request_id=id_,
         call=f"grpc {verb} {scope.model}".strip(),
@@ -148,6 +152,12 @@ def _presented_key(context: grpc.ServicerContext) -> str | None:
 
 
 def _count(parts: Parts, scope: Scope, verb: str, code: str, seconds: float) -> None:
-    model = scope.model if scope.model in parts.settings.models or not scope.model else "unknown"
+    model = _model(parts, scope)
+    parts.metrics.observe_phases(model, scope.version)
     parts.metrics.requests.labels(model, scope.version, verb, code).inc()
     parts.metrics.request_seconds.labels(model, verb).observe(seconds)
+
+
+def _model(parts: Parts, scope: Scope) -> str:
+    """The model asked for, as a label that no client can invent."""
+    return scope.model if scope.model in parts.settings.models or not scope.model else "unknown"

@@ -66,7 +66,7 @@ def predict(parts: Parts, model: str, verb: str, version: Selector = None) -> Re
     call = Call(model, version, verb, body["instances"], body.get("top_k"))
     prediction = parts.predictor.predict(call, http_scope.time_left_s())
     g.version = str(prediction.offer.version)
-    parts.metrics.request_instances.labels(model).observe(len(prediction.answers))
+    parts.metrics.predictions.observe(prediction.offer.contract, prediction.offer.version, prediction.outputs)
     return json_response({"model": _maker(prediction.offer), "predictions": prediction.answers})
 
 

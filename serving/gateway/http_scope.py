@@ -9,7 +9,7 @@ import orjson
 from flask import Flask, Response, g, request
 
 from serving.errors import DeadlineExceeded, ModelServerFault
-from serving.gateway import deadlines
+from serving.gateway import deadlines, phases
 from serving.gateway.access_log import Answered, log_answered
 from serving.gateway.api_keys import presented_key
 from serving.gateway.compression import compress
@@ -53,6 +53,7 @@ def install(app: Flask, parts: Parts) -> None:
     @app.before_request
     def begin() -> None:
         g.began = time.perf_counter() - deadlines.waited_s.get()
+        phases.begin(deadlines.waited_s.get())
         g.request_id = request_id(request.headers.get("X-Request-Id", ""))
         metrics.in_flight.inc()
         g.scope = ExitStack()
@@ -68,6 +69,7 @@ def install(app: Flask, parts: Parts) -> None:
     @app.errorhandler(Exception)
     def explain(error: Exception) -> Response:
         problem = problem_of(error)
+        metrics.refusals.labels(_model(settings.models), problem.kind.slug).inc()
         if problem.kind is BUG:
             log.error("request %s failed", g.request_id, exc_info=error)
         elif isinstance(error, ModelServerFault):
@@ -141,9 +143,14 @@ def _presented_key() -> str | None:
 
 
 def _count(metrics: Metrics, models: tuple[str, ...], status: int, seconds: float) -> None:
-    arguments = request.view_args or {}
-    model = arguments.get("model", "")
-    model = model if model in models or not model else "unknown"
+    arguments, model = request.view_args or {}, _model(models)
+    metrics.observe_phases(model, g.get("version", ""))
     verb = arguments.get("verb") or request.endpoint or "unknown"
     metrics.requests.labels(model, g.get("version", ""), verb, str(status)).inc()
     metrics.request_seconds.labels(model, verb).observe(seconds)
+
+
+def _model(models: tuple[str, ...]) -> str:
+    """The model asked for, as a label that no client can invent."""
+    model: str = (request.view_args or {}).get("model", "")
+    return model if model in models or not model else "unknown"

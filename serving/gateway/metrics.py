@@ -13,10 +13,12 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 import serving
+from serving.gateway import phases
+from serving.gateway.prediction_metrics import PredictionMetrics
 
 # From a millisecond (a cached constant) to the request timeout's order, each about twice the last.
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-INSTANCES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+REQUESTS = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Metrics:
@@ -53,13 +55,28 @@ class Metrics:
             ("reason",),
             registry=registry,
         )
-        self.request_instances = Histogram(
-            "atelier_request_instances",
-            "Instances in one answered request.",
-            ("model",),
-            buckets=INSTANCES,
+        self.phase_seconds = Histogram(
+            "atelier_request_phase_duration_seconds",
+            "Where the time of an answered prediction went; its phases add up to it.",
+            ("model", "version", "phase"),
+            buckets=SECONDS,
             registry=registry,
         )
+        self.refusals = Counter(
+            "atelier_refusals",
+            "Requests not answered as asked, by the reason the client was given.",
+            ("model", "reason"),
+            registry=registry,
+        )
+        # Above 1 where coalescing gains something.
+        self.coalesced_requests = Histogram(
+            "atelier_coalesced_requests",
+            "Requests that went to the model server as one call.",
+            ("model", "version"),
+            buckets=REQUESTS,
+            registry=registry,
+        )
+        self.predictions = PredictionMetrics(registry)
         self.model_server_calls = Counter(
             "atelier_model_server_calls",
             "Calls to the model server, by method and gRPC code.",
@@ -94,6 +111,16 @@ class Metrics:
         """Count one call to the model server."""
         self.model_server_calls.labels(method, code).inc()
         self.model_server_seconds.labels(method).observe(seconds)
+
+    def observe_phases(self, model: str, version: str) -> None:
+        """Count where the time of this thread's request went, if a version answered it."""
+        for phase, seconds in phases.end().items():
+            if version:
+                self.phase_seconds.labels(model, version, phase).observe(seconds)
+
+    def observe_batch(self, model: str, version: int, requests: int) -> None:
+        """Count one call of so many requests to the model server."""
+        self.coalesced_requests.labels(model, str(version)).observe(requests)
 
     def serve(self, host: str, port: int) -> None:
         """Give this process's series over HTTP, from a thread of its own; OSError where the port is taken."""

@@ -70,7 +70,7 @@ def infer(parts: Parts, model: str, version: str, batch: TensorBatch, timeout_s:
     """The output tensors, by the way that every call goes."""
     call = Call(model, selector(version), "predict", batch)
     prediction = parts.predictor.predict(call, timeout_s)
-    parts.metrics.request_instances.labels(model).observe(batch.rows)
+    parts.metrics.predictions.observe(prediction.offer.contract, prediction.offer.version, prediction.outputs)
     return prediction
 
 

@@ -63,7 +63,9 @@ def build_parts(
         settings.model_server_name,
     )
     offers = Offers(settings.models, server, labels_kept_s=settings.poll_interval_s)
-    batching = Batching(server, settings.max_model_server_batch, coalesce=settings.coalesce)
+    batching = Batching(
+        server, settings.max_model_server_batch, coalesce=settings.coalesce, observe=metrics.observe_batch
+    )
     predictor = Predictor(offers, batching, settings.max_instances, admission=Admission(settings.threads))
     return Parts(
         settings,

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from serving.contract import ModelContract
 from serving.errors import DeadlineExceeded, ModelNotReady, WrongTask
+from serving.gateway import phases
 from serving.gateway.admission import Admission
 from serving.gateway.answers import Answer, check_top_k, to_answers
 from serving.gateway.instances import Instances, check_batch, read_instances, split_block
@@ -140,6 +141,8 @@ def check_verb(verb: str, contract: ModelContract) -> None:
 def infer(server: SignatureRunner, offer: Offer, instances: Instances, time_left_s: Callable[[], float]) -> Outputs:
     """Raw instances → every output the contract promises. Clients' calls and goldens go this same way."""
     inputs = read_instances(offer.contract, instances)
+    phases.lap("validation")
     outputs = server.predict(offer.contract.name, offer.version, inputs, time_left_s())
+    phases.lap("model_server")
     rows = len(next(iter(inputs.values())))
     return check_outputs(offer.contract, outputs, rows)

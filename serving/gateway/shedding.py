@@ -36,6 +36,7 @@ class Shedding:
     def __init__(self, parts: Parts) -> None:
         self._models = parts.settings.models
         self._requests = parts.metrics.requests
+        self._refusals = parts.metrics.refusals
 
     def refuse(self, request: Any) -> bytes | None:
         """The answer to a request that gunicorn read; None where it asks for no prediction, and costs little."""
@@ -65,5 +66,6 @@ class Shedding:
         if model not in self._models:
             return False
         self._requests.labels(model, "", verb, "503").inc()
+        self._refusals.labels(model, OVERLOADED.kind.slug).inc()
         log_answered(Answered(identifier, f"POST {model}:{verb}", verb, "503", 0.0, model))
         return True

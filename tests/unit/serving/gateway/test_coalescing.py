@@ -46,7 +46,7 @@ class Callers:
     def call(self, *x: float, timeout_s: float = LONG_S, kind: str = "model") -> Future[list[float]]:
         def run() -> list[float]:
             inputs = {"x": np.array(x, np.float32)}
-            return self.coalescer.run(kind, inputs, len(x), timeout_s, self.server.send)["y"].tolist()
+            return self.coalescer.run((kind,), inputs, len(x), timeout_s, self.server.send)["y"].tolist()
 
         return self._pool.submit(run)
 

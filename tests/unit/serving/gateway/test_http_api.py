@@ -463,6 +463,26 @@ def test_every_answer_is_counted_by_what_a_client_cannot_invent(client, parts):
     assert "atelier_requests_in_flight 1.0" in client.get("/metrics").text  # this one
 
 
+def test_an_answered_prediction_shows_where_its_time_went_and_what_was_said(client, parts):
+    client.post("/v1/models/houses:regress", json={"instances": [[3, 4]]})
+    client.post("/v1/models/houses:regress", json={"instances": []})
+
+    text = parts.metrics.exposition().decode()
+    for phase in ("validation", "waiting", "model_server", "encoding"):
+        labels = f'model="houses",phase="{phase}",version="1"'
+        assert f"atelier_request_phase_duration_seconds_count{{{labels}}} 1.0" in text
+    assert 'atelier_predicted_value_bucket{le="10.0",model="houses",version="1"} 1.0' in text
+
+
+def test_refusals_are_counted_by_their_reason(client, parts):
+    client.post("/v1/models/houses:regress", json={"instances": []})
+    client.post("/v1/models/made-up:regress", json={"instances": [[3, 4]]})
+
+    text = parts.metrics.exposition().decode()
+    assert 'atelier_refusals_total{model="houses",reason="invalid-input"} 1.0' in text
+    assert 'atelier_refusals_total{model="unknown",reason="unknown-model"} 1.0' in text
+
+
 def test_the_whole_answer_is_json_that_any_parser_reads(client, server):
     server.contracts["houses", 1] = house_contract(golden_tolerance=1.0)
     answer = client.post("/v1/models/houses:regress", json={"instances": [[1e-30, 0], [3.4e38, 0]]})

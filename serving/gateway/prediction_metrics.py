@@ -1,0 +1,67 @@
+"""What the models say, as Prometheus sees it: how many of each class, which values, how much out of domain.
+
+A drift of the data shows here first. Labels come from contracts, never from clients.
+"""
+
+import numpy as np
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from serving.contract import ClassOutput, ModelContract
+from serving.gateway.outputs import Outputs
+
+MODEL = ("model", "version")
+INSTANCES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+# A model's unit is its own business: 1, 2, 5 in every decade tells any distribution to a factor of two.
+VALUES = (
+    *(-1e6, -1e3, -1.0, 0.0),
+    *(digit * 10.0**decade for decade in range(-3, 6) for digit in (1, 2, 5)),
+    1e6,
+)
+# Classes beyond these are counted together: a model of ten thousand classes must not make ten thousand series.
+MAX_CLASSES = 100
+OTHER = "other"
+
+
+class PredictionMetrics:
+    """The series of one process."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.instances = Histogram(
+            "atelier_request_instances",
+            "Instances in one answered request.",
+            ("model",),
+            buckets=INSTANCES,
+            registry=registry,
+        )
+        self.classes = Counter(
+            "atelier_predicted_classes", "Instances by the class predicted.", (*MODEL, "class_name"), registry=registry
+        )
+        self.values = Histogram(
+            "atelier_predicted_value",
+            "Values predicted, in the model's own unit.",
+            MODEL,
+            buckets=VALUES,
+            registry=registry,
+        )
+        self.out_of_domain = Counter(
+            "atelier_out_of_domain", "Instances unlike the training data.", MODEL, registry=registry
+        )
+
+    def observe(self, contract: ModelContract, version: int, outputs: Outputs) -> None:
+        """Count one answered request."""
+        model = (contract.name, str(version))
+        of_interest = outputs[contract.output.tensor]  # (instances, width)
+        self.instances.labels(contract.name).observe(len(of_interest))
+        if isinstance(contract.output, ClassOutput):
+            counts = np.bincount(of_interest.argmax(axis=1))
+            for class_id in counts.nonzero()[0].tolist():
+                name = contract.output.class_names[class_id] if class_id < MAX_CLASSES else OTHER
+                self.classes.labels(*model, name).inc(int(counts[class_id]))
+        else:
+            observe_value = self.values.labels(*model).observe
+            for value in of_interest[:, 0].tolist():
+                observe_value(value)
+        if contract.domain:
+            self.out_of_domain.labels(*model).inc(
+                int((outputs[contract.domain.tensor] > contract.domain.threshold).sum())
+            )
