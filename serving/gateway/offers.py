@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 STATUS_TIMEOUT_S = 2.0
 # A first call may compile; eight goldens are quick after that.
 VERIFY_TIMEOUT_S = 10.0
+# What is on offer is verified again this often, since readiness promises to notice within seconds when it no longer
+# answers as recorded. Two calls of some milliseconds, for each model and worker.
+VERIFY_AGAIN_AFTER_S = 5.0
 # Requests that find nothing look again at most this often, all together.
 LOOK_AGAIN_AFTER_S = 0.25
 # ... and wait this long for a look already under way: a client would rather hear 503 within a second.
@@ -78,6 +81,7 @@ class ModelWatch:
         self._looked_at = float("-inf")
         self._losses = server.losses
         self._missed_looks = 0
+        self._verified_at: dict[int, float] = {}  # version -> on our clock
 
     def find(self, version: int | None, timeout_s: float) -> Offer:
         """The offer, looking again if there is none."""
@@ -151,12 +155,15 @@ class ModelWatch:
         refusal = self.snapshot.refusals.get(version)
         if refusal is not None:
             return self._clock() >= refusal.retry_at
-        return version not in self.snapshot.offers
+        verified_at = self._verified_at.get(version, float("-inf"))
+        return version not in self.snapshot.offers or self._clock() >= verified_at + VERIFY_AGAIN_AFTER_S
 
     def _verify(self, version: int) -> None:
         before = self.snapshot.refusals.get(version)
         try:
-            offer = verify(self._server, self.model, version, VERIFY_TIMEOUT_S)
+            # A version on offer is warm; and the look must not be held up by a busy model server.
+            timeout_s = STATUS_TIMEOUT_S if version in self.snapshot.offers else VERIFY_TIMEOUT_S
+            offer = verify(self._server, self.model, version, timeout_s)
         except VersionRefused as error:
             log.warning("model %s: version %d is refused: %s", self.model, version, error)
             self._set(version, None, self._refusal(str(error), before))
@@ -167,6 +174,7 @@ class ModelWatch:
         else:
             if version not in self.snapshot.offers:
                 log.info("model %s: version %d is on offer", self.model, version)
+            self._verified_at[version] = self._clock()
             self._set(version, offer, None)
 
     def _set(self, version: int, offer: Offer | None, refusal: Refusal | None) -> None:

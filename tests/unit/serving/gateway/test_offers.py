@@ -10,7 +10,14 @@ from serving.errors import (
     ModelServerUnreachable,
     UnknownModel,
 )
-from serving.gateway.offers import LOOK_AGAIN_AFTER_S, MAX_MISSED_LOOKS, ModelWatch, Offers, Poller
+from serving.gateway.offers import (
+    LOOK_AGAIN_AFTER_S,
+    MAX_MISSED_LOOKS,
+    VERIFY_AGAIN_AFTER_S,
+    ModelWatch,
+    Offers,
+    Poller,
+)
 from tests.fakes import Clock, FakeModelServer, house_contract
 
 WRONG = house_contract(goldens=(Golden([3, 4], {"value": (8.0,)}),))
@@ -61,6 +68,32 @@ def test_a_version_is_verified_once(houses):
     houses.look()
 
     assert houses.goldens_sent() == 1
+
+
+def test_a_version_that_no_longer_answers_as_recorded_is_taken_down_within_seconds(houses):
+    houses.look()
+    houses.publish(1, WRONG)  # the same number, other answers
+    looks = 0
+    while houses.offered():
+        houses.look()
+        looks += 1
+
+    assert looks <= VERIFY_AGAIN_AFTER_S
+    with pytest.raises(ModelNotReady, match="version 1 is refused: golden 0 answers 1 off"):
+        houses.watch.find(None, 1)
+
+    houses.publish(1)
+    houses.look()
+    assert houses.offered() == {1}
+
+
+def test_a_version_that_cannot_be_verified_again_for_now_stays_on_offer(houses):
+    houses.look()
+    houses.server.broken_predictions = DeadlineExceeded("busy")
+    for _ in range(20):
+        houses.look()
+
+    assert houses.offered() == {1}
 
 
 def test_every_available_version_is_on_offer_and_the_newest_answers(houses):
