@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -142,7 +142,6 @@ def test_a_broken_image_is_refused(file):
 JPEG = saved(Image.fromarray(GRADIENT), "JPEG")
 
 
-@settings(deadline=None)
 @given(file=st.sampled_from([JPEG, png(NOISE)]), at=st.integers(0, 2000), junk=st.binary(min_size=1, max_size=8))
 def test_a_damaged_file_is_read_or_refused_and_nothing_else(file, at, junk):
     damaged = bytearray(file)

@@ -68,7 +68,7 @@ def as_tensorflow_reads_it(proto: tensor_pb2.TensorProto) -> np.ndarray | None:
     return np.asarray(value, object if isinstance(value, bytes) else None)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(tensor_protos())
 def test_reads_what_tensorflow_reads(proto: tensor_pb2.TensorProto) -> None:
     expected = as_tensorflow_reads_it(proto)
