@@ -46,11 +46,12 @@ bench: install ## measure the model server against a naive one, how long it take
 	@$(BIN)/python -m tests.bench.gateway_footprint
 	@$(BIN)/python -m tests.bench.gateway_coalescing
 
-soak: install ## for minutes: model server swaps under load, a fuzz; gateway overload (needs a trained store), attacks
+soak: install ## for minutes: model server swaps under load, a fuzz; gateway overload and restarts (needs a trained store), attacks
 	@$(BIN)/python -m tests.soak.model_server_swaps
 	@$(BIN)/python -m tests.soak.model_server_cycles
 	@$(BIN)/python -m tests.soak.model_server_fuzz
 	@$(BIN)/python -m tests.soak.gateway_overload
+	@$(BIN)/python -m tests.soak.gateway_rolling_restart
 	@$(BIN)/python -m tests.soak.gateway_attacks
 
 containers: install ## run the container tests: images, compose, pods (needs an engine, or root to start one)

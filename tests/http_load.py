@@ -35,9 +35,10 @@ class Exchange:
     """One request and what became of it."""
 
     due_s: float  # after the start
-    latency_s: float
+    latency_s: float  # since it was due
     status: int
     retry_after_s: int = 0
+    late_s: float = 0.0  # sent after it was due: no connection was free, or this process was not running
 
 
 def send(load: Load, processes: int = 1) -> list[Exchange]:
@@ -69,7 +70,7 @@ class Connection:
     def __init__(self, port: int) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.due = 0.0
+        self.due = self.sent = 0.0
         self.answer = b""
 
 
@@ -112,6 +113,7 @@ class Sender:
     def _send_what_is_due(self) -> None:
         while self._due and (connection := self._connection()):
             connection.due, connection.answer = self._due.popleft(), b""
+            connection.sent = time.perf_counter()
             self._busy[connection] = None
             try:
                 connection.socket.sendall(self._load.request)
@@ -153,13 +155,13 @@ class Sender:
 
     def _give_up_on(self, due: deque[float]) -> None:
         while due and self._load.rate is not None:
-            self._note(due.popleft(), GAVE_UP, 0)
+            self._note(due.popleft(), GAVE_UP)
         due.clear()
 
     def _finish(self, connection: Connection, status: int, retry_after_s: int = 0, *, closes: bool = False) -> None:
         if connection in self._busy:
             del self._busy[connection]
-            self._note(connection.due, status, retry_after_s)
+            self._note(connection.due, status, retry_after_s, connection.sent - connection.due)
         elif connection in self._idle:
             self._idle.remove(connection)
         if status == GAVE_UP or closes:
@@ -168,6 +170,6 @@ class Sender:
         else:
             self._idle.append(connection)
 
-    def _note(self, due: float, status: int, retry_after_s: int) -> None:
+    def _note(self, due: float, status: int, retry_after_s: int = 0, late_s: float = 0.0) -> None:
         latency_s = time.perf_counter() - due
-        self._exchanges.append(Exchange(due - self._began, latency_s, status, retry_after_s))
+        self._exchanges.append(Exchange(due - self._began, latency_s, status, retry_after_s, late_s))
