@@ -1,8 +1,9 @@
 """Coalescing on and off, side by side: requests a second, latency, processor time a request; at 1, 16 and 64 callers.
 
-Two stacks, each a model server and a gateway of two workers, on the same store; rounds alternate between them, so that
-what else happens on the machine happens to both. Prints; asserts nothing. Callers, gateways and model servers share the
-processors. Run with a trained store: `make bench`, or `ATELIER_STORE=… python -m tests.bench.gateway_coalescing`.
+Two stacks, each a model server and a gateway of two workers that refuse none of the callers, on the same store; rounds
+alternate between them, so that what else happens on the machine happens to both. Prints; asserts nothing. Callers,
+gateways and model servers share the processors. Run with a trained store: `make bench`, or `ATELIER_STORE=… python -m
+tests.bench.gateway_coalescing`.
 """
 
 import json
@@ -39,7 +40,7 @@ class Round:
 def main() -> None:
     store = Path(os.environ.get("ATELIER_STORE", "models"))
     stacks = {
-        name: LocalStack(store, ATELIER_COALESCE=value, ATELIER_WORKERS="2")
+        name: LocalStack(store, ATELIER_COALESCE=value, ATELIER_WORKERS="2", ATELIER_THREADS="64")
         for name, value in (("off", "false"), ("on", "true"))
     }
     try:
