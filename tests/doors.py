@@ -27,8 +27,9 @@ from serving.gateway.settings import Settings
 from serving.generated.atelier.prediction.v1 import prediction_pb2 as wire
 from serving.generated.inference import open_inference_pb2 as oip
 from tests.fakes import FakeModelServer, full_house_contract, full_picture_contract, house_contract, picture_contract
-from tests.gateway_process import DEADLINE_S, free_port
+from tests.gateway_process import DEADLINE_S
 from tests.grpc_gateway import Fault, GrpcClient, taken_apart
+from tests.ports import free_port
 from tests.questions import MAX_INSTANCES, MODELS, Question, TensorQuestion
 
 HEADER = "Inference-Header-Content-Length"

@@ -209,7 +209,7 @@ class WireModelServer:
 
     def _predict(self, request: Any, context: grpc.ServicerContext) -> Any:
         self.metadata.append(dict(context.invocation_metadata()))
-        self.hold.wait(30)
+        self.hold.wait(60)
         spec = request.model_spec
         inputs = {name: tensors.decode(tensor) for name, tensor in request.inputs.items()}
         with _faults_as_codes(context):

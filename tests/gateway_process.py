@@ -16,6 +16,8 @@ from typing import Any
 
 import psutil
 
+from tests.ports import free_port
+
 # Generous, for a loaded machine: only a failing test waits so long.
 DEADLINE_S = 60.0
 GATEWAY = ("-m", "serving.gateway", "http")
@@ -86,6 +88,7 @@ def gateway_process(
         "ATELIER_MODEL_SERVER": model_server,
         "ATELIER_HTTP_PORT": str(port),
         "ATELIER_POLL_INTERVAL_S": "0.2",
+        "ATELIER_REQUEST_TIMEOUT_S": str(DEADLINE_S),  # a busy machine is not a reason to refuse
         **settings,
     }
     with tempfile.NamedTemporaryFile(prefix="gateway-", suffix=".log") as log:
@@ -110,9 +113,3 @@ def wait_until(is_so: Callable[[], bool], what_else: Callable[[], object] = lamb
     while not is_so():
         assert time.monotonic() < deadline, what_else()
         time.sleep(0.02)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

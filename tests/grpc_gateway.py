@@ -17,7 +17,8 @@ from grpc_status import rpc_status
 
 from serving.gateway.grpc_api import METHODS, SERVICE
 from serving.generated.atelier.prediction.v1 import prediction_pb2 as wire
-from tests.gateway_process import DEADLINE_S, free_port, wait_until
+from tests.gateway_process import DEADLINE_S, wait_until
+from tests.ports import free_port
 
 REQUESTS = {name: request for name, _, request, _ in METHODS}
 
@@ -136,6 +137,7 @@ def grpc_gateway_process(
         "ATELIER_GRPC_PORT": str(port),
         "ATELIER_GRPC_METRICS_PORT": str(metrics_port),
         "ATELIER_POLL_INTERVAL_S": "0.2",
+        "ATELIER_REQUEST_TIMEOUT_S": str(DEADLINE_S),  # a busy machine is not a reason to refuse
         **settings,
     }
     command = [sys.executable, "-m", "serving.gateway", "grpc"]

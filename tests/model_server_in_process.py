@@ -14,7 +14,8 @@ from typing import Any
 from serving.model_server.flags import parse
 from serving.model_server.server import Server
 from tests import tiny_models
-from tests.model_server_process import START_TIMEOUT_S, ModelServerClient, free_port
+from tests.model_server_process import START_TIMEOUT_S, ModelServerClient
+from tests.ports import free_port
 
 _SERVER_LOGGER = logging.getLogger("serving.model_server")
 

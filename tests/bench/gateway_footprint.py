@@ -15,7 +15,7 @@ from serving import environment, stack
 from serving.client import Client
 from serving.gateway.settings import Settings as GatewaySettings
 from serving.supervisor import Supervisor
-from tests.e2e.local_stack import free_ports
+from tests.ports import free_port
 
 CALLERS = 8
 CALLS_A_CALLER = 500
@@ -23,7 +23,7 @@ MEGABYTE = 1e6
 
 
 def main() -> None:
-    http_port, grpc_port, rest_port = free_ports(3)
+    http_port, grpc_port, rest_port = (free_port() for _ in range(3))
     environ = {
         **os.environ,
         "ATELIER_HTTP_PORT": str(http_port),

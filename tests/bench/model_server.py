@@ -27,7 +27,8 @@ from serving.model_server.loader import SavedModelLoader
 from serving.model_server.servable import ServableId
 from serving.model_server.session_config import session_config
 from tests import tiny_models
-from tests.model_server_process import ModelServerProcess, free_port
+from tests.model_server_process import ModelServerProcess
+from tests.ports import free_port
 
 ROUNDS = 5
 ROUND_S = 1.0

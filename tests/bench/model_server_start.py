@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 
 from tests import tiny_models
-from tests.model_server_process import free_port
+from tests.ports import free_port
 
 ROUNDS = 7
 IMPORT = ["-c", "import sys, tensorflow; print('imported', file=sys.stderr, flush=True); input()"]

@@ -7,7 +7,7 @@ import subprocess
 from serving import __version__
 from serving.client import Client
 from tests.containers.sample_inputs import SHOE
-from tests.gateway_process import free_port
+from tests.ports import free_port
 
 PROJECT = "atelier-under-test"
 LONGEST_START_S = 900

@@ -12,7 +12,7 @@ import yaml
 
 from tests.containers.sample_inputs import SHOE
 from tests.containers.waiting import wait_until
-from tests.gateway_process import free_port
+from tests.ports import free_port
 
 pytestmark = [
     pytest.mark.containers,

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -13,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from serving.client import Client
+from tests.ports import free_port
 
 DEADLINE_S = 120.0
 
@@ -21,7 +21,7 @@ class LocalStack:
     """The running stack; `stop` ends it as Ctrl-C does and returns its exit code."""
 
     def __init__(self, store: Path, **settings: str) -> None:
-        self.http_port, self.grpc_port, metrics_port, server_port, rest_port = free_ports(5)
+        self.http_port, self.grpc_port, metrics_port, server_port, rest_port = (free_port() for _ in range(5))
         environ = {
             **os.environ,
             "ATELIER_STORE": str(store),
@@ -82,16 +82,6 @@ class LocalStack:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.output.append(line)
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for held in sockets:
-        held.bind(("127.0.0.1", 0))
-    ports = [held.getsockname()[1] for held in sockets]
-    for held in sockets:
-        held.close()
-    return ports
 
 
 def wait_until(condition: Callable[[], bool], deadline_s: float = DEADLINE_S) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.ports import free_port
+
 if TYPE_CHECKING:  # they bring TensorFlow with them, which only those pay for who need it
     from tests.model_server_in_process import Main, Start
 
@@ -33,7 +35,6 @@ def main(capfd: pytest.CaptureFixture[str]) -> "Iterator[Main]":
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     from serving.model_server import __main__ as program
-    from tests.model_server_process import free_port
 
     def run(*flags: str) -> tuple[int, str]:
         # a later flag wins, so that a test can name the port itself

@@ -15,9 +15,10 @@ import pytest
 from serving.client import Client, ProblemError
 from serving.errors import ModelServerUnreachable
 from tests.fakes import FakeModelServer, WireModelServer, full_house_contract, full_picture_contract
-from tests.gateway_process import free_port, gateway_process, wait_until
+from tests.gateway_process import gateway_process, wait_until
 from tests.grpc_gateway import grpc_gateway_process
 from tests.image_files import png
+from tests.ports import free_port
 
 MODELS = "pictures,houses"
 LEFT, RIGHT = [[9, 0, 0], [255, 0, 0]], [[0, 0, 255], [0, 0, 0]]

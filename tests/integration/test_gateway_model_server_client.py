@@ -8,7 +8,8 @@ from serving.errors import DeadlineExceeded, ModelServerFault, ModelServerUnreac
 from serving.gateway.model_server import UnknownLabel, VersionGone
 from serving.gateway.model_server_client import GrpcModelServer
 from tests.fakes import FakeModelServer, WireModelServer, house_contract
-from tests.gateway_process import free_port, wait_until
+from tests.gateway_process import wait_until
+from tests.ports import free_port
 
 HOUSE = {"features": np.array([[3, 4]], np.float32)}
 

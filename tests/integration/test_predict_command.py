@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from tests.fakes import FakeModelServer, WireModelServer, full_house_contract, full_picture_contract, house_contract
-from tests.gateway_process import DEADLINE_S, free_port, gateway_process, wait_until
+from tests.gateway_process import DEADLINE_S, gateway_process, wait_until
 from tests.image_files import png
+from tests.ports import free_port
 
 LEFT = [[9, 0, 0], [255, 0, 0]]
 
