@@ -19,6 +19,7 @@ SHARED_NAMES = frozenset(
     {
         "ATELIER_STORE",
         "ATELIER_DATA_DIR",
+        "ATELIER_RUNS_DIR",
         "ATELIER_MODEL_SERVER_PORT",
         "ATELIER_MODEL_SERVER_REST_PORT",
     }

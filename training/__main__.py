@@ -2,14 +2,20 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from training.cli import PruneOptions, TrainOptions, parse
 from training.config import TrainingConfig
 from training.errors import PruneRefused, TrainingError
 from training.tensorflow_log import quiet_tensorflow
+
+if TYPE_CHECKING:  # TensorFlow would slow --help down
+    from training.datasets import Dataset
+    from training.models import Model
+    from training.strategy import Strategy
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -34,105 +40,145 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _train_if_wanted(name: str, config: TrainingConfig, options: TrainOptions) -> None:
-    from training.store import versions
+    from training.stores import model_store
 
-    published = list(versions(options.folders.store / name))
+    published = model_store(options.folders.store, name).versions()
     if options.if_missing and published:
         print(f"{name}: version {published[-1]} is published; nothing to train")
     else:
         train(name, config, options)
 
 
-def train(name: str, config: TrainingConfig, options: TrainOptions) -> int:
-    """Train one model and publish it; return the version's number.
+def train(name: str, config: TrainingConfig, options: TrainOptions) -> None:
+    """Train one model and publish it.
 
     Raises:
         TrainingError: no data, no convergence, not good enough, or not what it should be; nothing is published then.
     """
     with quiet_tensorflow():
         from training.calibrate import calibrate
-        from training.describe import describe
-        from training.documents import documents
-        from training.event_files import EventFiles, event_folder
-        from training.export import export
-        from training.fit import fit, make_reproducible
-        from training.models import build_model, predict
-        from training.predecessor import compare_with_published
-        from training.regressors import with_inputs_for
-        from training.verify import verify
-    from training.datasets import load_dataset
-    from training.evaluate import evaluate
-    from training.findings import find
-    from training.gate import check_gate, check_not_worse
-    from training.leakage import check_apart
-    from training.store import WAITING, publish
-    from training.trained import TrainedModel
+        from training.checkpoint import checkpoint_path
+        from training.strategy import strategy_named
 
     started_at = time.monotonic()
-    dataset = load_dataset(
-        name,
-        options.folders.data,
-        config.validation_share,
-        options.seed,
-        report=print,
-        calibration_share=config.calibration_share,
-    )
+    strategy = strategy_named(options.strategy)
+    dataset = _load(name, config, options)
+    checkpoint = checkpoint_path(options.folders.runs, dataset, config, options.seed, strategy.share.workers)
+    model, history = _fitted(dataset, config, options, strategy, checkpoint)
+    if strategy.share.worker:
+        print(f"{name}: worker {strategy.share.worker} is done; worker 0 evaluates and publishes")
+        return
+    if len(dataset.calibration):
+        model, dataset = calibrate(model, dataset, config.level)
+    place = _evaluate_and_publish(model, dataset, history, config, options)
+    checkpoint.unlink(missing_ok=True)
+    print(f"{name}: {place} ({time.monotonic() - started_at:.0f} s)")
+
+
+def _load(name: str, config: TrainingConfig, options: TrainOptions) -> "Dataset":
+    from training.datasets import load_dataset
+    from training.leakage import check_apart
+    from training.regressors import with_inputs_for
+
+    shares = {"validation_share": config.validation_share, "calibration_share": config.calibration_share}
+    dataset = load_dataset(name, options.folders.data, seed=options.seed, report=print, **shares)
     print(
         f"{name}: {len(dataset.train)} rows to fit, {len(dataset.validation)} to validate, "
         f"{len(dataset.calibration)} to calibrate, from {dataset.source}"
     )
-
     dataset = with_inputs_for(config, dataset)
     check_apart(dataset)
-    make_reproducible(options.seed)
-    model = build_model(config, dataset)
-    watching = [EventFiles(event_folder(options.tensorboard, name))] if options.tensorboard else []
-    history = fit(model, dataset, config, callbacks=watching)
-    if len(dataset.calibration):
-        model, dataset = calibrate(model, dataset, config.level)
+    return dataset
 
+
+def _fitted(
+    dataset: "Dataset", config: TrainingConfig, options: TrainOptions, strategy: "Strategy", checkpoint: Path
+) -> tuple["Model", Mapping[str, list[float]]]:
+    from training.event_files import EventFiles, event_folder
+    from training.fit import fit, make_reproducible
+    from training.models import build_model
+    from training.stores import model_store
+    from training.warm_start import warm_start
+
+    make_reproducible(options.seed)
+    with strategy.scope():
+        model = build_model(config, dataset)
+    if config.warm_start:
+        with model_store(options.folders.store, dataset.name).at_hand(config.warm_start) as published:
+            version = published / str(config.warm_start)
+            fitting, weights = warm_start(model, version, dataset, config, options.seed)
+        print(f"{dataset.name}: begins with {fitting} of its {weights} weights from version {config.warm_start}")
+    if checkpoint.exists():
+        print(f"{dataset.name}: goes on from {checkpoint}")
+    watching = [EventFiles(event_folder(options.tensorboard, dataset.name))] if options.tensorboard else []
+    history = fit(
+        model, dataset, config, seed=options.seed, strategy=strategy, checkpoint=checkpoint, callbacks=watching
+    )
+    return model, history
+
+
+def _evaluate_and_publish(
+    model: "Model",
+    dataset: "Dataset",
+    history: Mapping[str, list[float]],
+    config: TrainingConfig,
+    options: TrainOptions,
+) -> str:
+    """What was published and where, in words."""
+    from training.describe import describe
+    from training.documents import documents
+    from training.evaluate import evaluate
+    from training.export import export
+    from training.findings import find
+    from training.gate import check_gate, check_not_worse
+    from training.models import predict
+    from training.predecessor import compare_with_published
+    from training.store import WAITING
+    from training.stores import model_store
+    from training.trained import TrainedModel
+    from training.verify import verify
+
+    name = dataset.name
     answers = predict(model, dataset, dataset.test, "evaluating")
     evaluation = evaluate(dataset, answers)
     figures = ", ".join(f"{metric} {value:.4f}" for metric, value in evaluation.metrics.items())
     print(f"{name}: {figures} on {evaluation.rows} test rows")
     check_gate(name, evaluation, config.gate)
     contract = describe(model, dataset, config, seed=options.seed, evaluation=evaluation, now=datetime.now(UTC))
-
-    published = options.folders.store / name
+    store = model_store(options.folders.store, name)
 
     def write(folder: Path) -> None:
-        # Under the store's lock: nobody can publish between this comparison and the version that passed it.
-        compared = compare_with_published(published, dataset, answers[dataset.output.tensor], report=print)
+        # Under a folder store's lock nobody can publish between this comparison and the version that passed it.
+        with store.at_hand() as published:
+            compared = compare_with_published(published, dataset, answers[dataset.output.tensor], report=print)
         if compared:
             check_not_worse(name, compared, config.margin)
         findings = find(dataset, answers, evaluation, compared)
-        export(model, contract, folder, documents(TrainedModel(contract, dataset, history, answers, findings)))
+        texts = documents(TrainedModel(contract, dataset, history, answers, findings))
+        export(model, contract, folder, texts, mc_samples=config.mc_samples)
 
-    version = publish(
-        published,
+    version = store.publish(
         write=write,
         verify=verify,
         on_step=lambda step: print(f"{name}: waiting for another publisher") if step == WAITING else None,
     )
-    seconds = time.monotonic() - started_at
-    print(f"{name}: version {version} published to {published / str(version)} ({seconds:.0f} s)")
-    return version
+    return f"version {version} published to {store.where(version)}"
 
 
 def _prune(options: PruneOptions) -> None:
     from training.prune import prune, used_by_server
-    from training.store import versions
+    from training.stores import model_store, models_in
 
     url = options.model_server
-    present = sorted(path.name for path in options.store.glob("*") if versions(path))
+    present = models_in(options.store)
     if unknown := set(options.models) - set(present):
         raise PruneRefused(f"{options.store} has no versions of {', '.join(sorted(unknown))}")
     for name in options.models or present:
         removed, kept = prune(
-            options.store / name,
+            model_store(options.store, name),
             options.keep,
             options.protect.get(name, set()),
-            in_use=lambda model: used_by_server(url, model) if url else set(),
+            in_use=lambda model=name: used_by_server(url, model) if url else set(),  # type: ignore[misc]
             dry_run=options.dry_run,
         )
         verb = "would remove" if options.dry_run else "removed"

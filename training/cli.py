@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.config import DEFAULT_SEED, PRESET_NAMES, PRESETS, Folders, TrainingConfig, resolve
+from training.config import DEFAULT_SEED, Folders, TrainingConfig, has_cluster, store_root
 from training.errors import ConfigError
+from training.presets import PRESET_NAMES, PRESETS, resolve
 
 _TRAIN_HELP = """\
 Train models and publish them to the model store, where a model server picks them up.
@@ -14,12 +15,14 @@ Train models and publish them to the model store, where a model server picks the
   python -m training fashion housing                    both models, with all care
   python -m training fashion --preset quick             in under a minute
   python -m training fashion --set epochs=3             any field of the configuration
+  python -m training fashion --preset deep_mlp          the recipe of one architecture
   python -m training prune --keep 2                     remove old versions (prune --help)
 
 The story: config → datasets → model → fit → calibrate → evaluate → gate → export → publish. A model is published only
 if its test result reaches the preset's gate, and if it is not worse than the published version on the same test rows,
 beyond what chance explains or the margin allows. Else the job says by how much it failed and exits 1; the store stays
-as it was. A published version holds, in assets.extra/, report.html, model_card.md and evaluation.json.
+as it was. A published version holds, in assets.extra/, report.html, model_card.md and evaluation.json. A run that was
+stopped goes on where it was, to the same result, when the same command is given again.
 """
 _PRUNE_HELP = """\
 Remove old versions from the model store. A version in use is never removed; "in use" is
@@ -42,13 +45,14 @@ class TrainOptions:
     if_missing: bool
     folders: Folders
     tensorboard: Path | None  # where event files go; None: nowhere
+    strategy: str = "one"
 
 
 @dataclass(frozen=True)
 class PruneOptions:
     """What `python -m training prune` was told."""
 
-    store: Path
+    store: Path | str
     models: tuple[str, ...]  # empty: all in the store
     keep: int
     protect: Mapping[str, set[int]]  # model name -> versions
@@ -67,7 +71,13 @@ def _parse_train(arguments: Sequence[str]) -> TrainOptions:
     parser = _parser("python -m training", _TRAIN_HELP)
     fields = ", ".join(TrainingConfig.__dataclass_fields__)
     parser.add_argument("models", nargs="+", choices=[*PRESETS], metavar="MODEL", help=f"one of {', '.join(PRESETS)}")
-    parser.add_argument("--preset", choices=PRESET_NAMES, default="default", help="how much care (default: default)")
+    others = "; ".join(f"{model}: {', '.join(recipes.keys() - PRESET_NAMES)}" for model, recipes in PRESETS.items())
+    parser.add_argument(
+        "--preset",
+        default="default",
+        metavar="NAME",
+        help=f"{', '.join(PRESET_NAMES)}, or an architecture's recipe ({others}); default: default",
+    )
     parser.add_argument(
         "--set",
         dest="settings",
@@ -77,6 +87,17 @@ def _parse_train(arguments: Sequence[str]) -> TrainOptions:
         help=f"override a field, of all models or (fashion.epochs=3) of one; fields: {fields}",
     )
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help=f"of all randomness (default: {DEFAULT_SEED})")
+    parser.add_argument(
+        "--strategy",
+        choices=("one", "mirrored", "multi-worker"),
+        default="one",
+        help="one device; all GPUs of this machine; several processes, as TF_CONFIG says (default: one)",
+    )
+    parser.add_argument(
+        "--runs-dir",
+        type=Path,
+        help="where unfinished runs keep their checkpoints; workers share it (ATELIER_RUNS_DIR; default: ./runs)",
+    )
     parser.add_argument("--if-missing", action="store_true", help="skip models that have a published version")
     parser.add_argument(
         "--data-dir", type=Path, help="where downloads are kept (ATELIER_DATA_DIR; default: ~/.cache/atelier)"
@@ -91,12 +112,19 @@ def _parse_train(arguments: Sequence[str]) -> TrainOptions:
         configs = {name: resolve(name, options.preset, options.settings) for name in dict.fromkeys(options.models)}
     except ConfigError as error:
         parser.error(str(error))
+    if options.strategy == "multi-worker" and not has_cluster():
+        parser.error("--strategy multi-worker needs TF_CONFIG: the addresses of all workers, and which of them this is")
     return TrainOptions(
         configs=configs,
         seed=options.seed,
         if_missing=options.if_missing,
         tensorboard=options.tensorboard,
-        folders=Folders(store=options.store or folders.store, data=options.data_dir or folders.data),
+        folders=Folders(
+            store=options.store or folders.store,
+            data=options.data_dir or folders.data,
+            runs=options.runs_dir or folders.runs,
+        ),
+        strategy=options.strategy,
     )
 
 
@@ -131,7 +159,11 @@ def _parser(program: str, description: str) -> argparse.ArgumentParser:
 
 
 def _add_store(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--store", type=Path, help="model store (ATELIER_STORE; default: ./models)")
+    parser.add_argument(
+        "--store",
+        type=store_root,
+        help="model store: a folder, or a URL as gs://bucket/models (ATELIER_STORE; default: ./models)",
+    )
 
 
 def _at_least_one(text: str) -> int:

@@ -56,9 +56,12 @@ class Nearest(keras.layers.Layer):  # type: ignore[misc]
     def call(self, rows: Any) -> Any:
         """(batch, width) -> (batch, 1)."""
         # Column by column, not by a matrix product: that would lose small distances, on a GPU above all.
-        width = self._values.shape[1]
-        squares = [(rows[:, i, None] - self._references[None, :, i]) ** 2 for i in range(width)]
-        return tf.sqrt(tf.reduce_min(tf.add_n(squares), axis=1, keepdims=True))
+        squares = tf.zeros((1, 1))
+        for i in range(self._values.shape[1]):
+            there, here = self._references[None, :, i], rows[:, i, None]
+            # As a difference: a sum becomes AddN, which adds up in whatever order it finds buffers free in.
+            squares -= (there - here) * (here - there)
+        return tf.sqrt(tf.reduce_min(squares, axis=1, keepdims=True))
 
 
 class Components(keras.layers.Layer):  # type: ignore[misc]

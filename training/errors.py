@@ -17,6 +17,14 @@ class TrainingDiverged(TrainingError):
     """The loss is no longer a number."""
 
 
+class CheckpointUnreadable(TrainingError):
+    """A run cannot go on where it was stopped."""
+
+
+class WorkerLost(TrainingError):
+    """Another worker no longer answers."""
+
+
 class GateNotMet(TrainingError):
     """The model is not good enough to be published."""
 

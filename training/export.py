@@ -1,6 +1,6 @@
 """Writes a trained model as a SavedModel that carries its own contract, in the layout TF Serving reads.
 
-    saved_model.pb, variables/            signatures serving_default and contract
+    saved_model.pb, variables/            signatures serving_default, contract and, on request, mc_dropout
     assets.extra/contract.json            the same JSON as the contract signature answers
     assets.extra/tf_serving_warmup_requests
     assets.extra/…                        documents for people: the whole evaluation, report, model card
@@ -26,17 +26,28 @@ from training.datasets import output_tensors, tensor_shapes
 from training.digest import WEIGHTS_NODE, weight_variables
 from training.errors import CannotWrite
 from training.models import Model, by_name, call_inputs
+from training.monte_carlo import mean_and_spread, with_dropout_on
 from training.warmup import write_warmup
 
 SERVING_SIGNATURE = "serving_default"
+MC_DROPOUT_SIGNATURE = "mc_dropout"
 CONTRACT_FILE = Path("assets.extra/contract.json")
 WARMUP_FILE = Path("assets.extra/tf_serving_warmup_requests")  # TF Serving's g3doc/saved_model_warmup.md
 NO_DOCUMENTS: Mapping[str, str] = MappingProxyType({})
 
 
-def export(model: Model, contract: ModelContract, folder: Path, documents: Mapping[str, str] = NO_DOCUMENTS) -> None:
+def export(
+    model: Model,
+    contract: ModelContract,
+    folder: Path,
+    documents: Mapping[str, str] = NO_DOCUMENTS,
+    *,
+    mc_samples: int = 0,
+) -> None:
     """Fill an empty folder with the whole artefact; documents, by file name, lie beside the contract.
 
+    Args:
+        mc_samples: how many passes the signature mc_dropout makes; 0: there is none.
     Raises:
         CannotWrite: TensorFlow could not; where Python could not, an OSError.
     """
@@ -47,6 +58,8 @@ def export(model: Model, contract: ModelContract, folder: Path, documents: Mappi
         SERVING_SIGNATURE: _serving_signature(model, contract),
         CONTRACT_SIGNATURE: _contract_signature(to_json(contract)),
     }
+    if mc_samples:
+        signatures[MC_DROPOUT_SIGNATURE] = _mc_dropout_signature(model, contract, mc_samples)
     extra = (folder / CONTRACT_FILE).parent
     try:
         tf.saved_model.save(artefact, str(folder), signatures)
@@ -61,16 +74,29 @@ def export(model: Model, contract: ModelContract, folder: Path, documents: Mappi
 
 def _serving_signature(model: Model, contract: ModelContract) -> Any:
     """Model tensors -> output tensors, both by the names of the contract."""
-    specs = {
-        name: tf.TensorSpec((None, *shape), tf.float32, name=name)
-        for name, shape in tensor_shapes(contract.input).items()
-    }
 
     def serve(tensors: dict[str, Any]) -> dict[str, Any]:
         answers = by_name(model(call_inputs(tensors), training=False), contract.output.tensor)
         return {name: answers[name] for name in output_tensors(contract.output, contract.domain)}
 
-    return tf.function(serve, input_signature=[specs])
+    return tf.function(serve, input_signature=[_input_specs(contract)])
+
+
+def _mc_dropout_signature(model: Model, contract: ModelContract, samples: int) -> Any:
+    """The same tensors -> the main output's mean and spread over so many passes with dropout on."""
+    doubting, output = with_dropout_on(model), contract.output.tensor
+
+    def serve(tensors: dict[str, Any]) -> dict[str, Any]:
+        return mean_and_spread(doubting, tensors, output, samples)
+
+    return tf.function(serve, input_signature=[_input_specs(contract)])
+
+
+def _input_specs(contract: ModelContract) -> dict[str, Any]:
+    return {
+        name: tf.TensorSpec((None, *shape), tf.float32, name=name)
+        for name, shape in tensor_shapes(contract.input).items()
+    }
 
 
 def _contract_signature(document: str) -> Any:

@@ -2,16 +2,21 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from training.config import TrainingConfig
-from training.datasets import Dataset, Rows, encode
-from training.errors import TrainingDiverged
+from training.checkpoint import Checkpoint
+from training.config import DEFAULT_SEED, TrainingConfig
+from training.datasets import Dataset, Rows, encode, output_width
+from training.errors import TrainingDiverged, WorkerLost
 from training.models import Model, call_inputs
+from training.pipeline import steps_per_epoch, training_batches
 from training.progress import ProgressBar
+from training.strategy import OneDevice, Strategy
 
 _LOSS = {"classification": "sparse_categorical_crossentropy", "regression": "mean_squared_error"}
 _METRICS = {"classification": "accuracy", "regression": "mae"}
@@ -25,38 +30,70 @@ def make_reproducible(seed: int) -> None:
 
 
 def fit(
-    model: Model, dataset: Dataset, config: TrainingConfig, *, callbacks: Sequence[Any] = ()
+    model: Model,
+    dataset: Dataset,
+    config: TrainingConfig,
+    *,
+    seed: int = DEFAULT_SEED,
+    strategy: Strategy | None = None,
+    checkpoint: Path | None = None,
+    callbacks: Sequence[Any] = (),
 ) -> Mapping[str, list[float]]:
     """Train the model in place; return the figures of each epoch.
 
     Args:
-        callbacks: Keras's, who want to watch.
+        seed: of the batches.
+        checkpoint: saved here after each epoch; if it is there already, training goes on after its last epoch.
+        callbacks: Keras's, beside our own.
     Raises:
         TrainingDiverged: the loss became NaN or infinite.
+        CheckpointUnreadable: the file is there and is not what this run saved.
     """
-    steps = math.ceil(len(dataset.train) / config.batch_size) * config.epochs
-    _compile(model, dataset, make_optimizer(config, steps))
-    instances, targets = _tensors(model, dataset, dataset.train)
-    history = model.fit(
-        instances,
-        targets,
-        validation_data=_tensors(model, dataset, dataset.validation),
-        batch_size=config.batch_size,
-        epochs=config.epochs,
-        verbose=0,
-        callbacks=[
-            ProgressBar(dataset.name),
-            keras.callbacks.TerminateOnNaN(),
-            keras.callbacks.EarlyStopping("val_loss", patience=config.patience, restore_best_weights=True),
-            *callbacks,
-        ],
-    ).history
-    _check_finite(dataset.name, history)
-    return dict(history)
+    strategy = strategy or OneDevice()
+    stopping = keras.callbacks.EarlyStopping("val_loss", patience=config.patience, restore_best_weights=True)
+    plateau = [_plateau(config)] if config.schedule == "plateau" else []
+    saved = Checkpoint(checkpoint, [stopping, *plateau], is_chief=strategy.share.worker == 0)
+    strategy.check_alike("checkpoint's epochs", saved.epochs_done)
+    steps = steps_per_epoch(len(dataset.train), config, strategy.share)
+    with strategy.scope():
+        _compile(model, dataset, config, make_optimizer(config, steps * config.epochs))
+    others = strategy.join(model)
+    batches = training_batches(
+        *_tensors(model, dataset, dataset.train, config),
+        config,
+        seed=seed,
+        first_epoch=saved.epochs_done,
+        share=strategy.share,
+    )
+    progress = [ProgressBar(dataset.name)] if strategy.share.worker == 0 else []
+    try:
+        model.fit(
+            batches,
+            steps_per_epoch=steps,
+            initial_epoch=config.epochs if saved.has_stopped else saved.epochs_done,
+            epochs=config.epochs,
+            validation_data=_tensors(model, dataset, dataset.validation, config),
+            validation_batch_size=500,  # bounds the memory, and changes no figure
+            shuffle=False,  # the batches are
+            verbose=0,
+            callbacks=[*others, *progress, keras.callbacks.TerminateOnNaN(), stopping, *plateau, *callbacks, saved],
+        )
+    except tf.errors.UnavailableError as error:
+        raise WorkerLost(f"{dataset.name}: another worker no longer answers; start all again to go on") from error
+    _check_finite(dataset.name, saved.history)
+    return dict(saved.history)
 
 
-def _compile(model: Model, dataset: Dataset, optimizer: Any) -> None:
-    loss, metric, main = _LOSS[dataset.task], _METRICS[dataset.task], dataset.output.tensor
+def _plateau(config: TrainingConfig) -> Any:
+    """Half the rate after half the patience that early stopping has: there are epochs left for it to help."""
+    return keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.5, patience=max(1, config.patience // 2))
+
+
+def _compile(model: Model, dataset: Dataset, config: TrainingConfig, optimizer: Any) -> None:
+    loss: Any = _LOSS[dataset.task]
+    if dataset.task == "classification" and config.label_smoothing:
+        loss = keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing)
+    metric, main = _METRICS[dataset.task], dataset.output.tensor
     if len(model.outputs) == 1:
         model.compile(optimizer=optimizer, loss=loss, metrics=[metric])
         return
@@ -66,10 +103,13 @@ def _compile(model: Model, dataset: Dataset, optimizer: Any) -> None:
     model.compile(optimizer=optimizer, loss=losses, loss_weights=weights, metrics={main: [metric]})
 
 
-def _tensors(model: Model, dataset: Dataset, rows: Rows) -> tuple[Any, Any]:
+def _tensors(model: Model, dataset: Dataset, rows: Rows, config: TrainingConfig) -> tuple[Any, Any]:
     """What to fit to what: every output of the model has the same target."""
-    targets = rows.targets if len(model.outputs) == 1 else dict.fromkeys(model.output_names, rows.targets)
-    return call_inputs(encode(dataset.input, rows.instances)), targets
+    targets = rows.targets
+    if dataset.task == "classification" and config.label_smoothing:
+        targets = np.eye(output_width(dataset.output), dtype=np.float32)[targets]  # Keras smooths no class numbers
+    by_output = targets if len(model.outputs) == 1 else dict.fromkeys(model.output_names, targets)
+    return call_inputs(encode(dataset.input, rows.instances)), by_output
 
 
 def make_optimizer(config: TrainingConfig, steps: int) -> Any:
@@ -79,6 +119,8 @@ def make_optimizer(config: TrainingConfig, steps: int) -> Any:
         options["clipnorm"] = config.clip_norm
     if config.clip_value:
         options["clipvalue"] = config.clip_value
+    if config.optimizer == "adamw":
+        options["weight_decay"] = config.weight_decay
     if config.optimizer in ("momentum", "nesterov"):
         return keras.optimizers.SGD(momentum=0.9, nesterov=config.optimizer == "nesterov", **options)
     return keras.optimizers.get({"class_name": config.optimizer, "config": options})

@@ -1,6 +1,6 @@
 """The catalogue: architectures by name, and how a model is called, whatever its inputs and outputs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -53,9 +53,19 @@ def build_model(config: TrainingConfig, dataset: Dataset) -> Model:
     """The model that the configuration names, for this data set.
 
     Raises:
-        ConfigError: the catalogue has no such model for the task.
+        ConfigError: the catalogue has no such model for the task, or the model no such layer to freeze.
     """
     models = CATALOGUE[dataset.task]
     if config.model not in models:
         raise ConfigError(f"no {dataset.task} model {config.model!r}; there are {', '.join(models)}")
-    return models[config.model](config, dataset)
+    model = models[config.model](config, dataset)
+    _freeze(model, config.frozen)
+    return model
+
+
+def _freeze(model: Model, names: Sequence[str]) -> None:
+    layers = {layer.name: layer for layer in model.layers}
+    if unknown := [name for name in names if name not in layers]:
+        raise ConfigError(f"frozen: no layers {', '.join(unknown)}; there are {', '.join(layers)}")
+    for name in names:
+        layers[name].trainable = False

@@ -19,14 +19,17 @@ class ProgressBar(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships
         super().__init__()
         self._title, self._stream, self._leaves_lines = title, stream or sys.stdout, leaves_lines
         self._epoch, self._step, self._drawn_at = 0, 0, -math.inf
+        self._done_before = 0.0  # more where a killed run goes on
 
     def on_train_begin(self, _logs: Any = None) -> None:
         """Start the clock."""
-        self._started_at = time.monotonic()
+        self._started_at, self._is_first = time.monotonic(), True
 
     def on_epoch_begin(self, epoch: int, _logs: Any = None) -> None:
         """Count."""
         self._epoch, self._step = epoch, 0
+        if self._is_first:
+            self._done_before, self._is_first = epoch / self.params["epochs"], False
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Redraw, in a terminal, and not too often."""
@@ -71,7 +74,7 @@ class ProgressBar(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships
         self._show((self._epoch + self._step / steps) / epochs, words, figures, end=end)
 
     def _show(self, done: float, words: str, figures: str = "", *, end: str) -> None:
-        left_s = (time.monotonic() - self._started_at) * (1 - done) / done
+        left_s = (time.monotonic() - self._started_at) * (1 - done) / (done - self._done_before)
         bar = "█" * round(done * _WIDTH)
         start, erase = ("\r", "\x1b[K") if self._stream.isatty() else ("", "")
         self._stream.write(f"{start}{self._title}  {words}{bar:░<{_WIDTH}}{figures}  {left_s:.0f} s left{erase}{end}")

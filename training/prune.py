@@ -9,10 +9,9 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from pathlib import Path
 
 from training.errors import PruneRefused
-from training.store import remove, versions
+from training.stores import ModelStore
 
 # TF Serving's words (get_model_status_impl.cc). Any other 404 comes from somebody who is no model server.
 _NO_VERSIONS = b"Could not find any versions of model"
@@ -20,20 +19,20 @@ _TIMEOUT_S = 5  # a status call takes milliseconds; a server that takes seconds 
 
 
 def prune(
-    model: Path, keep: int, protected: set[int], in_use: Callable[[str], set[int]], *, dry_run: bool
+    store: ModelStore, keep: int, protected: set[int], in_use: Callable[[], set[int]], *, dry_run: bool
 ) -> tuple[set[int], set[int]]:
-    """Remove all but the newest versions of one model's folder; return the numbers (removed, kept).
+    """Remove all but the newest versions of one model; return the numbers (removed, kept).
 
     Args:
         keep: how many of the newest stay.
         protected: numbers that stay in any case.
-        in_use: the numbers of a model, by its name, that a server uses.
+        in_use: the numbers that a server uses.
     """
-    present = list(versions(model))
-    kept = set(present[-keep:]) | (protected | in_use(model.name)) & set(present)
+    present = store.versions()
+    kept = set(present[-keep:]) | (protected | in_use()) & set(present)
     removed = set(present) - kept
     if removed and not dry_run:
-        remove(model, removed)
+        store.remove(removed)
     return removed, kept
 
 

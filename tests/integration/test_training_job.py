@@ -33,6 +33,12 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
 
 
+@pytest.fixture(autouse=True)
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that one test kills is none that another goes on with."""
+    monkeypatch.setenv("ATELIER_RUNS_DIR", str(tmp_path / "runs"))
+
+
 @pytest.fixture(scope="module")
 def first_job(tmp_path_factory: pytest.TempPathFactory) -> "tuple[Path, subprocess.CompletedProcess[str]]":
     """A store with one good version, and what the job said that published it."""
@@ -221,7 +227,17 @@ def test_the_whole_job_killed_while_it_exports_leaves_the_store_as_it_was(tmp_pa
     """The real exporter this time, killed as soon as its first file shows."""
     model = tmp_path / "housing"
     (model / "1").mkdir(parents=True)
-    command = [sys.executable, "-m", "training", "housing", *QUICKER, "--store", str(tmp_path)]
+    command = [
+        sys.executable,
+        "-m",
+        "training",
+        "housing",
+        *QUICKER,
+        "--store",
+        str(tmp_path),
+        "--runs-dir",
+        f"{tmp_path}-runs",
+    ]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
         deadline = time.monotonic() + 240
         while not list(model.glob(".staging-*/*")):

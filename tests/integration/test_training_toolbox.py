@@ -11,8 +11,10 @@ import tensorflow as tf
 from tests.training_data import config, houses, pictures
 from training.config import ACTIVATIONS, INITIALIZERS, OPTIMIZERS, SCHEDULES
 from training.datasets import Dataset
+from training.errors import ConfigError
 from training.fit import fit, make_optimizer, make_reproducible
 from training.models import CATALOGUE, build_model, predict
+from training.presets import PRESETS
 from training.regressors import with_inputs_for
 from training.tabular import (
     Columns,
@@ -46,7 +48,7 @@ def test_every_model_of_the_catalogue_learns(task: str, name: str) -> None:
     settings = config(model=name, hidden_units=(8, 8), epochs=15, patience=15)
     dataset = with_inputs_for(settings, dataset_for(task))
     make_reproducible(1)
-    losses = fit(build_model(settings, dataset), dataset, settings)["val_loss"]
+    losses = fit(build_model(settings, dataset), dataset, settings)["loss"]
     assert min(losses) < 0.7 * losses[0]
 
 
@@ -70,26 +72,16 @@ def test_the_auxiliary_output_weighs_a_tenth_of_the_loss() -> None:
 
 
 def test_the_convolutional_network_has_the_filters_it_was_told_and_fewer_than_a_million_weights() -> None:
-    model = build_model(config(model="cnn", hidden_units=(32, 64, 128)), _square_pictures())
+    settings = PRESETS["fashion"]["best"]
+    model = build_model(settings, _square_pictures())
     assert [layer.filters for layer in model.layers if isinstance(layer, keras.layers.Conv2D)] == [32, 64, 64, 128, 128]
+    assert model.get_layer("residual_3").output.shape == (None, 7, 7, 128)
     assert model.count_params() < 1_000_000
 
 
 def _square_pictures() -> Dataset:
     dataset = pictures()
     return dataclasses.replace(dataset, input=dataclasses.replace(dataset.input, shape=(28, 28)))
-
-
-@pytest.mark.parametrize("name", ["deep_mlp", "cnn"])
-def test_pictures_are_flipped_while_training_alone(name: str) -> None:
-    dataset = pictures()
-    flip = build_model(config(model=name), dataset).get_layer("flip")
-    image = np.arange(12, dtype=np.float32).reshape(1, 4, 3, 1).repeat(40, axis=0)
-    np.testing.assert_array_equal(flip(image, training=False), image)
-    flipped = np.array(flip(image, training=True))
-    is_flipped = (flipped == image[:, :, ::-1]).all(axis=(1, 2, 3))
-    assert 0 < is_flipped.sum() < 40
-    assert ((flipped == image).all(axis=(1, 2, 3)) | is_flipped).all()
 
 
 # --- layers for tables -------------------------------------------------------------------------------
@@ -222,6 +214,7 @@ RATES = {  # at the start, at half time, at the end of 100 steps
     "power": (0.01, 0.01 / 6, 0.01 / 11),
     "exponential": (0.01, 0.001, 0.0001),
     "piecewise": (0.01, 0.01, 0.0001),
+    "plateau": (0.01, 0.01, 0.01),  # falls by what validation says, not by steps
     "1cycle": (0.0004, 0.008117, 0.0),
 }
 
@@ -240,3 +233,45 @@ def test_stops_early_when_the_validation_loss_no_longer_falls() -> None:
     settings = config(optimizer="sgd", learning_rate=1e-12, epochs=50, patience=2)
     epochs = fit(build_model(settings, houses()), houses(), settings)["val_loss"]
     assert len(epochs) < 50
+
+
+def test_on_a_plateau_the_learning_rate_is_halved() -> None:
+    settings = config(optimizer="sgd", learning_rate=1e-12, schedule="plateau", epochs=5, patience=4)
+    rates = fit(build_model(settings, houses()), houses(), settings)["learning_rate"]
+    assert rates == pytest.approx([1e-12, 1e-12, 1e-12, 5e-13, 5e-13])
+
+
+def test_weight_decay_shrinks_weights_that_no_gradient_moves() -> None:
+    weight = keras.Variable([1.0])
+    make_optimizer(config(optimizer="adamw", learning_rate=0.1, weight_decay=0.5), 10).apply([tf.zeros(1)], [weight])
+    assert float(weight.numpy()[0]) == pytest.approx(0.95)
+
+
+def test_smoothed_labels_keep_a_classifier_from_being_certain() -> None:
+    dataset = pictures(rows=300)
+    certain = []
+    for share in (0.0, 0.5):
+        settings = config(label_smoothing=share, hidden_units=(16,), epochs=30, patience=30)
+        make_reproducible(1)
+        model = build_model(settings, dataset)
+        fit(model, dataset, settings)
+        certain.append(predict(model, dataset, dataset.test)["probabilities"].max(axis=1).mean())
+    assert certain[1] < 0.75 < 0.85 < certain[0]  # half of the target is spread over three classes: 0.67 at most
+
+
+def test_a_frozen_layer_stays_as_it_begins_and_the_others_learn() -> None:
+    settings = config(hidden_units=(4, 4), frozen=("hidden_1",))
+    model = build_model(settings, houses())
+    before = {layer.name: [weight.numpy() for weight in layer.weights] for layer in model.layers}
+    fit(model, houses(), settings)
+    moved = {
+        layer.name
+        for layer in model.layers
+        if any((old != new.numpy()).any() for old, new in zip(before[layer.name], layer.weights, strict=True))
+    }
+    assert moved == {"hidden_2", "value"}
+
+
+def test_a_layer_to_freeze_that_is_not_there_is_named() -> None:
+    with pytest.raises(ConfigError, match="frozen: no layers hidden_9; there are normalization, hidden_1, value"):
+        build_model(config(frozen=("hidden_9",)), houses())

@@ -32,6 +32,7 @@ DERIVED = {
     "ATELIER_MODEL_SERVER_NAME": "the address",
     "ATELIER_WORKERS": "one a core, 2 to 8",
     "ATELIER_DATA_DIR": "`~/.cache/atelier`",
+    "ATELIER_RUNS_DIR": "`runs`",
 }
 
 

@@ -10,6 +10,7 @@ import pytest
 from training.errors import PruneRefused
 from training.prune import prune, used_by_server
 from training.store import versions
+from training.stores import FolderStore
 
 
 @pytest.fixture
@@ -20,17 +21,17 @@ def model(tmp_path: Path) -> Path:
     return tmp_path / "fashion"
 
 
-def unused(_: str) -> set[int]:
+def unused() -> set[int]:
     return set()
 
 
 def test_keeps_the_newest_n(model: Path) -> None:
-    assert prune(model, 2, set(), unused, dry_run=False) == ({1, 2, 3}, {4, 5})
+    assert prune(FolderStore(model), 2, set(), unused, dry_run=False) == ({1, 2, 3}, {4, 5})
     assert list(versions(model)) == [4, 5]
 
 
 def test_keeps_what_is_protected_and_what_a_server_uses(model: Path) -> None:
-    assert prune(model, 1, {1, 99}, lambda name: {3} if name == "fashion" else set(), dry_run=False) == (
+    assert prune(FolderStore(model), 1, {1, 99}, lambda: {3}, dry_run=False) == (
         {2, 4},
         {1, 3, 5},
     )
@@ -38,20 +39,20 @@ def test_keeps_what_is_protected_and_what_a_server_uses(model: Path) -> None:
 
 
 def test_a_dry_run_removes_nothing(model: Path) -> None:
-    assert prune(model, 1, set(), unused, dry_run=True) == ({1, 2, 3, 4}, {5})
+    assert prune(FolderStore(model), 1, set(), unused, dry_run=True) == ({1, 2, 3, 4}, {5})
     assert list(versions(model)) == [1, 2, 3, 4, 5]
 
 
 def test_removes_nothing_when_there_are_no_more_than_n(model: Path) -> None:
-    assert prune(model, 9, set(), unused, dry_run=False) == (set(), {1, 2, 3, 4, 5})
+    assert prune(FolderStore(model), 9, set(), unused, dry_run=False) == (set(), {1, 2, 3, 4, 5})
 
 
 def test_removes_nothing_when_it_cannot_be_told_what_is_used(model: Path) -> None:
-    def away(_: str) -> set[int]:
+    def away() -> set[int]:
         raise PruneRefused("away")
 
     with pytest.raises(PruneRefused):
-        prune(model, 1, set(), away, dry_run=False)
+        prune(FolderStore(model), 1, set(), away, dry_run=False)
     assert list(versions(model)) == [1, 2, 3, 4, 5]
 
 
