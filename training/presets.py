@@ -149,7 +149,7 @@ def _parse(setting: str, field: str, text: str) -> Any:
     is_list = hint not in (str, int, float)
     scalar = get_args(hint)[0] if is_list else hint
     try:
-        return tuple(scalar(item) for item in text.split(",")) if is_list else scalar(text)
+        return tuple(scalar(item) for item in text.split(",") if text) if is_list else scalar(text)
     except ValueError:
         kind = {str: "text", int: "a whole number", float: "a number"}[scalar]
         wanted = f"{kind}, or several with commas between" if is_list else kind

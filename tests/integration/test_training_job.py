@@ -44,7 +44,9 @@ def first_job(tmp_path_factory: pytest.TempPathFactory) -> "tuple[Path, subproce
     """A store with one good version, and what the job said that published it."""
     root = tmp_path_factory.mktemp("job")
     store, events = root / "store", root / "events"
-    return store, job(store, "housing", *QUICKER, "--seed", "3", "--tensorboard", str(events))
+    return store, job(
+        store, "housing", *QUICKER, "--seed", "3", "--tensorboard", str(events), "--runs-dir", str(root / "runs")
+    )
 
 
 @pytest.fixture
