@@ -65,8 +65,10 @@ def test_a_new_version_and_its_removal_under_load_cost_no_request(stack: LocalSt
 
     assert load.failures == []
     assert sorted(load.values) == ["1", "2"]
-    assert all(len(values) == 1 for values in load.values.values()), "a version gave two answers to one question"
-    assert load.values["1"] != load.values["2"]
+    # Up to how many others a call went together with: a matrix product of more rows rounds its last digit otherwise.
+    for values in load.values.values():
+        assert max(values) - min(values) < 1e-5, "a version gave two answers to one question"
+    assert min(abs(one - other) for one in load.values["1"] for other in load.values["2"]) > 1e-3
     assert load.values["1"].pop() == pytest.approx(golden.answer["value"][0], abs=1e-4)
 
 

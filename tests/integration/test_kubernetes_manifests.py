@@ -15,7 +15,7 @@ from serving import __version__
 from serving.environment import variable_names
 from serving.gateway.settings import Settings
 from serving.model_server.flags import Flags, parse
-from training.config import PRESETS
+from training.presets import PRESETS
 
 K8S = Path("k8s")
 SCHEMAS = ("1.36", "1.37")  # the two newest that kubernetes-validate has
