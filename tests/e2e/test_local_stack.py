@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from serving.client import Client, ProblemError
+from serving.client import Client, ProblemError, Tls
 from tests.certificates import Authority
 from tests.e2e.conftest import train
 from tests.e2e.local_stack import LocalStack, wait_until
@@ -105,7 +105,7 @@ def test_the_doors_speak_tls_where_a_certificate_is_set(store: Path, tmp_path: P
     try:
         stack.wait_for_output("up: https://127.0.0.1")
         for url in (f"https://localhost:{stack.http_port}", f"grpcs://localhost:{stack.grpc_port}"):
-            with Client(url, ca_file=str(authority.cert)) as client:
+            with Client(url, tls=Tls(ca_file=str(authority.cert))) as client:
                 golden = client.contract("housing").goldens[0].instance
                 assert client.predict("housing", [golden]).version == "1"
     finally:
