@@ -14,7 +14,7 @@ export VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 export REVISION := $(shell git describe --always --abbrev=40 --exclude='*' --dirty 2> /dev/null || echo unknown)
 export CREATED := $(shell git log -1 --format=%cI 2> /dev/null || echo unknown)
 
-.PHONY: help install run train serve test bench soak containers images up down render sbom check format lint types imports generated unit proto lock clean
+.PHONY: help install run train serve test load bench soak containers images up down render sbom check format lint types imports generated unit proto lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ serve: install ## serve what is in the store until Ctrl-C
 
 test: install ## run the tests
 	$(BIN)/python -m pytest
+
+load: install ## load the gateway that runs here, or one started for it; ends with 1 when an objective is missed
+	@$(BIN)/python -m tests.load
 
 bench: install ## measure the model server against a naive one, how long it takes to start, and what the gateway takes (needs a trained store)
 	@$(BIN)/python -m tests.bench.model_server

@@ -1,0 +1,53 @@
+"""`python -m tests.load`: Locust for half a minute, against the gateway that runs here, or one started for it.
+
+Further words go to Locust: `python -m tests.load --users 60 --run-time 5m --html report.html`.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from serving.client import Client
+
+URL = "http://127.0.0.1:8080"
+DEFAULTS = ["--users", "30", "--spawn-rate", "10", "--run-time", "30s"]
+START_S = 300
+
+
+def is_ready() -> bool:
+    try:
+        with Client(URL, timeout_s=5) as client:
+            return client.readiness()[0]
+    except OSError:
+        return False
+
+
+@contextmanager
+def stack() -> Iterator[None]:
+    """What runs here already, else `python -m serving` for as long as this lasts."""
+    if is_ready():
+        yield
+        return
+    process = subprocess.Popen([sys.executable, "-m", "serving"])
+    try:
+        until = time.monotonic() + START_S
+        while not is_ready():
+            if process.poll() is not None or time.monotonic() > until:
+                sys.exit("tests.load: python -m serving does not come up")
+            time.sleep(0.5)
+        yield
+    finally:
+        process.terminate()
+        process.wait(120)
+
+
+def main() -> int:
+    command = [sys.executable, "-m", "locust", "-f", "tests/load/locustfile.py", "--headless", "--host", URL]
+    with stack():
+        return subprocess.run([*command, "--only-summary", *DEFAULTS, *sys.argv[1:]], check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
