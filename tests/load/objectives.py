@@ -24,7 +24,7 @@ class Measured:
     p99_ms: float
 
 
-# For the default users, on two cores that the load generator and the whole service share. The names are the tasks' in the report.
+# For the default users, on two cores that the generator and the whole service share. The names are the report's.
 OBJECTIVES: Mapping[str, Objective] = {
     "http single": Objective(p95_ms=250, p99_ms=500),
     "http batch": Objective(p95_ms=400, p99_ms=800),
