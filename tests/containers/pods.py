@@ -45,6 +45,7 @@ def pod(objects: list[Object], workload: str) -> Object:
     template = copy.deepcopy(owner["spec"]["template"])
     for container in [*template["spec"]["containers"], *template["spec"].get("initContainers", [])]:
         container["imagePullPolicy"] = "Never"
+        container.pop("ports", None)  # podman 4 would publish them on this machine, where they may be taken
         for probe in ("startupProbe", "readinessProbe", "livenessProbe"):  # podman 4 knows no gRPC, and waits for none
             container.pop(probe, None)
     return {
