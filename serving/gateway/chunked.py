@@ -10,6 +10,8 @@ from gunicorn.http.body import CHUNK_EXT_RE
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})" + CHUNK_EXT_RE.pattern)
 MAX_SIZE_LINE_BYTES = 4096  # as Go's net/http and curl
 MAX_TRAILER_BYTES = 8192
+# Field lines (RFC 9110, section 5): whoever reads other lines as trailers may end the body elsewhere than we do.
+_TRAILERS = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)+")
 
 # Framing may outweigh the data by this much: each chunk is allowed a line of 16 bytes and twice its data, as Go's
 # net/http has it. A client that sends a byte a chunk is still taken; one that sends kilobytes of extensions is not.
@@ -87,5 +89,7 @@ class ChunkedDecoder:
             if len(arrived) - start >= MAX_TRAILER_BYTES:
                 raise BadChunk("the trailers are too long")
             return None
+        if not _TRAILERS.fullmatch(arrived, start, end + 2):
+            raise BadChunk("a trailer cannot be read")
         self.is_whole = True
         return end + 4

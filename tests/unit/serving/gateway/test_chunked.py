@@ -57,6 +57,9 @@ def test_drops_trailers():
 @pytest.mark.parametrize(
     "text",
     [
+        b"0\r\n3\r\n\r\n",
+        b"0\r\nno name\r\n\r\n",
+        b"0\r\na b: c\r\n\r\n",
         b"xyz\r\n",
         b"-1\r\n",
         b"+3\r\nabc\r\n",
