@@ -27,12 +27,13 @@ start_docker() {
 find_compose() {
   docker compose version > /dev/null 2>&1 && return
   [[ $MAY_INSTALL == yes ]] || fail "docker compose is not installed"
-  local scratch plugins=~/.docker/cli-plugins
+  local scratch mirror plugins=~/.docker/cli-plugins
   scratch=$(mktemp -d) && chmod 755 "$scratch"
   mkdir -p "$scratch"/{lists,cache/archives}/partial "$plugins"
-  sed -nE 's/^URIs: *(.*[/]debian)[/]?$/\1/p; s/^deb +(\[[^]]*\] +)?([^ ]+[/]debian)[/]? .*/\2/p' \
-    /etc/apt/sources.list /etc/apt/sources.list.d/* 2> /dev/null | head -n 1 \
-    | sed 's|.*|deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] & trixie main|' > "$scratch/sources.list"
+  mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2> /dev/null \
+    | sed -nE 's/^URIs: *([^ ]+[/]debian)[/]?$/\1/p; s/^deb +(\[[^]]*\] +)?([^ ]+[/]debian)[/]? .*/\2/p' | head -n 1 || true)
+  [[ -n $mirror ]] || fail "no Debian mirror is configured, so docker-compose cannot be downloaded"
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror trixie main" > "$scratch/sources.list"
   local apt=(apt-get -o "Dir::Etc::sourcelist=$scratch/sources.list" -o Dir::Etc::sourceparts=- \
     -o "Dir::State::lists=$scratch/lists" -o "Dir::Cache=$scratch/cache" -o APT::Sandbox::User=root)
   (cd "$scratch" && "${apt[@]}" update > /dev/null && "${apt[@]}" download docker-compose > /dev/null) || fail "cannot download docker-compose"
