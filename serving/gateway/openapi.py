@@ -4,11 +4,12 @@ import dataclasses
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import serving
 from serving.contract import ClassOutput, ImageInput, ModelContract
-from serving.gateway.openapi_problems import problem_components, problem_responses
+from serving.gateway.openapi_oip import tensor_paths
+from serving.gateway.openapi_operations import HEADERS, Json, json_answer, path_parameter
+from serving.gateway.openapi_problems import oip_components, problem_components, problem_responses
 from serving.gateway.openapi_schemas import (
     NAME,
     Schema,
@@ -24,7 +25,8 @@ from serving.gateway.predictor import TASK_OF_VERB, Offer
 
 DESCRIPTION = """\
 Models in the words of their domain. Paths and schemas come from the contracts that travel with their weights, \
-and change with the version. Errors are problem documents (RFC 9457) with JSON pointers into the body."""
+and change with the version. Errors are problem documents (RFC 9457) with JSON pointers into the body. \
+Under /v2 the same models speak the Open Inference Protocol, in tensors."""
 
 REQUEST_ID: Schema = {"type": "string", "description": "Given back, in logs and in problems; made where none is sent."}
 TIMEOUT: Schema = {
@@ -33,8 +35,6 @@ TIMEOUT: Schema = {
     "description": "Seconds, above 0.",
 }
 STATES = ["START", "LOADING", "AVAILABLE", "UNLOADING", "END", "UNSPECIFIED"]
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ def openapi(what: Described) -> Json:
     paths = _common_paths(what)
     for model, offers in what.offers.items():
         paths |= _model_paths(what, model, offers)
+    paths |= tensor_paths(what.offers, what.max_instances, keys=what.keys)
     document: Json = {
         "openapi": "3.1.0",
         "info": {"title": "Atelier", "version": serving.__version__, "description": DESCRIPTION},
@@ -58,7 +59,7 @@ def openapi(what: Described) -> Json:
         "paths": paths,
         "components": {
             "schemas": {"VersionStatuses": _version_statuses(), "Models": _models(), "Contract": _contract()},
-            "responses": problem_components(),
+            "responses": problem_components() | oip_components(),
             "parameters": {
                 "RequestId": {"name": "X-Request-Id", "in": "header", "schema": REQUEST_ID},
                 "Timeout": {"name": "X-Request-Timeout", "in": "header", "schema": TIMEOUT},
@@ -85,12 +86,12 @@ def _common_paths(what: Described) -> Json:
     alive = closed_object({"alive": {"const": True}})
     return {
         "/v1/models": {"get": models},
-        "/livez": {"get": {**probe, "summary": "Alive", "responses": {"200": _json("Alive.", alive)}}},
+        "/livez": {"get": {**probe, "summary": "Alive", "responses": {"200": json_answer("Alive.", alive)}}},
         "/readyz": {
             "get": {
                 **probe,
                 "summary": "Ready, or the reason of each model that is not on offer",
-                "responses": {"200": _json("Ready.", ready), "503": _json("Not ready.", ready)},
+                "responses": {"200": json_answer("Ready.", ready), "503": json_answer("Not ready.", ready)},
             }
         },
     }
@@ -121,7 +122,7 @@ def _verbs(what: Described, path: str, offer: Offer, parameters: list[Json]) -> 
 
 def _post(what: Described, verb: str, offer: Offer, parameters: list[Json]) -> Json:
     contract = offer.contract
-    answer = _json("A prediction for each instance, in their order.", response_schema(contract))
+    answer = json_answer("A prediction for each instance, in their order.", response_schema(contract))
     if contract.goldens:
         answer["content"]["application/json"]["example"] = example_response(
             contract, offer.version, contract.goldens[0]
@@ -133,7 +134,7 @@ def _post(what: Described, verb: str, offer: Offer, parameters: list[Json]) -> J
     return {
         "tags": [contract.name],
         "summary": f"{verb.capitalize()}: {contract.description}",
-        "parameters": [*_HEADERS, *parameters, *query],
+        "parameters": [*HEADERS, *parameters, *query],
         "requestBody": {"required": True, "content": _bodies(contract, what.max_instances)},
         "responses": {"200": answer, **problem_responses(has_body=True, keys=what.keys)},
     }
@@ -162,28 +163,17 @@ def _get(what: Described, tag: str, summary: str, schema: Schema) -> Json:
     return {
         "tags": [tag],
         "summary": summary,
-        "parameters": list(_HEADERS),
-        "responses": {"200": _json(f"{summary}.", schema), **problem_responses(has_body=False, keys=what.keys)},
+        "parameters": list(HEADERS),
+        "responses": {"200": json_answer(f"{summary}.", schema), **problem_responses(has_body=False, keys=what.keys)},
     }
 
 
-_HEADERS: tuple[Json, ...] = (
-    {"$ref": "#/components/parameters/RequestId"},
-    {"$ref": "#/components/parameters/Timeout"},
-)
-
-
 def _version() -> Json:
-    schema = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
-    return {"name": "version", "in": "path", "required": True, "schema": schema}
+    return path_parameter("version", {"type": "integer", "minimum": 0, "maximum": 2**63 - 1})
 
 
 def _label() -> Json:
-    return {"name": "label", "in": "path", "required": True, "schema": {**NAME, "pattern": "^[^/:]+$"}}
-
-
-def _json(description: str, schema: Schema) -> Json:
-    return {"description": description, "content": {"application/json": {"schema": schema}}}
+    return path_parameter("label", {**NAME, "pattern": "^[^/:]+$"})
 
 
 def _ref(schema: str) -> Schema:

@@ -36,6 +36,26 @@ def problem_components() -> dict[str, Any]:
     return {str(status): _response(status, kinds) for status, kinds in sorted(by_status.items())}
 
 
+def oip_responses(*, has_body: bool, keys: bool) -> dict[str, Any]:
+    """The same under /v2."""
+    statuses = problem_responses(has_body=has_body, keys=keys)
+    return {status: {"$ref": f"#/components/responses/{_oip_name(status)}"} for status in statuses}
+
+
+def oip_components() -> dict[str, Any]:
+    """The same under /v2: as the Open Inference Protocol has errors; what is no request at all is still a problem."""
+    places = {"type": "array", "items": _place(), "minItems": 1, "maxItems": MAX_VIOLATIONS}
+    error = closed_object({"error": {"type": "string"}, "errors": places}, optional=("errors",))
+    return {
+        _oip_name(status): {**response, "content": {"application/json": {"schema": error}, **response["content"]}}
+        for status, response in problem_components().items()
+    }
+
+
+def _oip_name(status: str) -> str:
+    return f"oip-{status}"
+
+
 def _all_kinds() -> Iterable[Kind]:
     return [*KINDS.values(), *HTTP_KINDS.values(), BUG]
 
@@ -56,9 +76,6 @@ def _response(status: int, kinds: list[Kind]) -> dict[str, Any]:
 
 
 def _problem(status: int, kinds: list[Kind]) -> Schema:
-    place = closed_object(
-        {"pointer": {"type": "string", "description": "JSON pointer into the body."}, "detail": {"type": "string"}}
-    )
     return closed_object(
         {
             "type": {"enum": sorted({type_of(kind) for kind in kinds})},
@@ -66,7 +83,13 @@ def _problem(status: int, kinds: list[Kind]) -> Schema:
             "status": {"const": status},
             "detail": {"type": "string"},
             "request_id": {"type": "string"},
-            "errors": {"type": "array", "items": place, "minItems": 1, "maxItems": MAX_VIOLATIONS},
+            "errors": {"type": "array", "items": _place(), "minItems": 1, "maxItems": MAX_VIOLATIONS},
+            "error": {"type": "string", "description": "The detail, for clients of the Open Inference Protocol."},
         },
-        optional=("errors",),
+        optional=("errors", "error"),
     )
+
+
+def _place() -> Schema:
+    pointer = {"type": "string", "description": "JSON pointer into the body."}
+    return closed_object({"pointer": pointer, "detail": {"type": "string"}})
