@@ -14,10 +14,10 @@ export VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 export REVISION := $(shell git describe --always --abbrev=40 --exclude='*' --dirty 2> /dev/null || echo unknown)
 export CREATED := $(shell git log -1 --format=%cI 2> /dev/null || echo unknown)
 
-.PHONY: help install run train serve test load bench soak containers images up down render sbom check format lint types imports generated unit proto lock clean
+.PHONY: help install run train serve test load bench bench-parts soak containers images up down render sbom check format lint types imports generated unit proto lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 install: $(INSTALLED) ## install everything into .venv, as locked
 
@@ -43,7 +43,10 @@ test: install ## run the tests
 load: install ## load the gateway that runs here, or one started for it; ends with 1 when an objective is missed
 	@$(BIN)/python -m tests.load
 
-bench: install ## measure the model server against a naive one, how long it takes to start, and what the gateway takes (needs a trained store)
+bench: install ## measure the service beside its floors and what one would write instead: build/bench/report.md (13 minutes; needs a trained store)
+	@$(BIN)/python -m tests.bench
+
+bench-parts: install ## measure parts by themselves: model server, its start, the gateway's footprint, coalescing (needs a trained store)
 	@$(BIN)/python -m tests.bench.model_server
 	@$(BIN)/python -m tests.bench.model_server_start
 	@$(BIN)/python -m tests.bench.gateway_footprint

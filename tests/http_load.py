@@ -47,12 +47,12 @@ def send(load: Load, processes: int = 1) -> list[Exchange]:
         return [exchange for sent in pool.map(run, [load] * processes) for exchange in sent]
 
 
-def prepare(path: str, body: bytes, *headers: str) -> bytes:
-    """A POST of JSON."""
+def prepare(path: str, body: bytes, *headers: str, content_type: str = "application/json") -> bytes:
+    """A POST."""
     lines = [
         f"POST {path} HTTP/1.1",
         "Host: gateway",
-        "Content-Type: application/json",
+        f"Content-Type: {content_type}",
         f"Content-Length: {len(body)}",
         *headers,
     ]

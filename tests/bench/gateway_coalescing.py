@@ -2,7 +2,7 @@
 
 Two stacks, each a model server and a gateway of two workers that refuse none of the callers, on the same store; rounds
 alternate between them, so that what else happens on the machine happens to both. Prints; asserts nothing. Callers,
-gateways and model servers share the processors. Run with a trained store: `make bench`, or `ATELIER_STORE=… python -m
+gateways and model servers share the processors. Run with a trained store: `make bench-parts`, or `ATELIER_STORE=… python -m
 tests.bench.gateway_coalescing`.
 """
 

@@ -1,6 +1,6 @@
 """How soon the gateway is ready after its model server, and what a worker of it weighs. Prints; asserts nothing.
 
-Run with a trained store: `make bench`, or `ATELIER_STORE=… python -m tests.bench.gateway_footprint`.
+Run with a trained store: `make bench-parts`, or `ATELIER_STORE=… python -m tests.bench.gateway_footprint`.
 """
 
 import os

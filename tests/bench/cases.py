@@ -1,0 +1,99 @@
+"""What is asked in the benchmarks: images of the published classifier, in each form in which a client may send them.
+
+The images are the contract's goldens, over and over. Bodies and answers are bytes; nothing here talks to a server.
+"""
+
+import io
+import itertools
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image as Picture
+
+from serving import contract
+from serving.contract import ImageInput, ModelContract
+from serving.gateway.tensors import encode
+from serving.generated.atelier.modelserver.v1 import model_server_pb2
+from serving.generated.atelier.prediction.v1 import prediction_pb2
+
+HTTP_PATH = "/v1/models/fashion:classify"
+CLASSIFY = "/atelier.prediction.v1.PredictionService/Classify"
+PREDICT = "/tensorflow.serving.PredictionService/Predict"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One request."""
+
+    name: str
+    rows: int
+    body: bytes
+    content_type: str = "application/json"
+
+    @property
+    def answer_bytes(self) -> int:
+        """About the size of our answer over HTTP, which the floor's constant has."""
+        return 120 + 420 * self.rows
+
+    @property
+    def is_json(self) -> bool:
+        return self.content_type == "application/json"
+
+    @property
+    def is_grpc(self) -> bool:
+        return self.content_type == "application/grpc"
+
+
+def cases(version: Path) -> dict[str, Case]:
+    """All of them, by name."""
+    served = contract.from_json((version / "assets.extra" / "contract.json").read_text())
+    made = [
+        *(Case(f"json {n}", n, json_of(pixels(served, n))) for n in (1, 32)),
+        *(Case(f"octets {n}", n, pixels(served, n).tobytes(), "application/octet-stream") for n in (1, 32)),
+        Case("png 1", 1, png_of(pixels(served, 1)[0]), "image/png"),
+        *(grpc_case(f"grpc {n}", n, classify_request, served) for n in (1, 32)),
+        *(grpc_case(f"predict {n}", n, predict_request, served) for n in (1, 32)),
+    ]
+    return {case.name: case for case in made}
+
+
+def pixels(served: ModelContract, rows: int) -> np.ndarray:
+    """uint8, (rows, 28, 28)."""
+    goldens = itertools.islice(itertools.cycle(served.goldens), rows)
+    return np.array([golden.instance for golden in goldens], np.uint8)
+
+
+def json_of(images: np.ndarray) -> bytes:
+    """As JSON.stringify writes it: no spaces."""
+    return json.dumps({"instances": images.tolist()}, separators=(",", ":")).encode()
+
+
+def png_of(image: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Picture.fromarray(image).save(file, "PNG")
+    return file.getvalue()
+
+
+def grpc_case(name: str, rows: int, make: Callable[[ModelContract, np.ndarray], bytes], served: ModelContract) -> Case:
+    """A message in gRPC's frame: not compressed, four bytes of length."""
+    message = make(served, pixels(served, rows))
+    return Case(name, rows, b"\0" + len(message).to_bytes(4, "big") + message, "application/grpc")
+
+
+def classify_request(served: ModelContract, images: np.ndarray) -> bytes:
+    request = prediction_pb2.ClassifyRequest(model=served.name)
+    for image in images:
+        request.instances.add().image.pixels = image.tobytes()
+    return request.SerializeToString()
+
+
+def predict_request(served: ModelContract, images: np.ndarray) -> bytes:
+    """What the gateway sends to the model server."""
+    assert isinstance(served.input, ImageInput)
+    request = model_server_pb2.PredictRequest()
+    request.model_spec.name = served.name
+    request.inputs[served.input.tensor].CopyFrom(encode(images.astype(np.float32) * np.float32(served.input.scale)))
+    return request.SerializeToString()
