@@ -1,9 +1,9 @@
 """Coalescing on and off, side by side: requests a second, latency, processor time a request; at 1, 16 and 64 callers.
 
-Two stacks, each a model server and a gateway of two workers that refuse none of the callers, on the same store; rounds
-alternate between them, so that what else happens on the machine happens to both. Prints; asserts nothing. Callers,
-gateways and model servers share the processors. Run with a trained store: `make bench-parts`, or `ATELIER_STORE=… python -m
-tests.bench.gateway_coalescing`.
+Two stacks, each a model server and a gateway of two workers that refuse none of the callers, on the same store;
+rounds alternate between them, so that what else happens on the machine happens to both. Prints; asserts nothing.
+Callers, gateways and model servers share the processors. Run with a trained store: `make bench-parts`, or
+`ATELIER_STORE=… python -m tests.bench.gateway_coalescing`.
 """
 
 import json

@@ -9,10 +9,10 @@ from tests.bench.rounds import Cell, Round, ratio, spread
 Seen = Mapping[Cell, list[Round]]
 HEAD = f"""# Benchmarks
 
-Made by `make bench`. Servers and load share the processors. Each figure is the median of alternating rounds, with lowest
-and highest; ratios are taken round by round, `{OURS}` over the other. A number after a name is its worker processes, or the
-bare session's threads. "Atelier" is `python -m serving`: embedded model server, HTTP door and gRPC door, each in processes
-of its own."""
+Made by `make bench`. Servers and load share the processors. Each figure is the median of alternating rounds,
+with lowest and highest; ratios are taken round by round, `{OURS}` over the other. A number after a name is
+its worker processes, or the bare session's threads. "Atelier" is `python -m serving`: embedded model server,
+HTTP door and gRPC door, each in processes of its own."""
 
 
 def markdown(result: Mapping[str, Any]) -> str:
