@@ -25,8 +25,9 @@ def in_full(prediction: Prediction, top_k: int | None) -> list[str]:
         likeliest = sorted(prediction["probabilities"].items(), key=lambda item: -item[1])[: top_k or SHOWN]
         width = max(len(name) for name, _ in likeliest)
         lines += [f"  {name:{width}} {share:6.1%} {_bar(share)}".rstrip() for name, share in likeliest]
-    if (classes := prediction.get("prediction_set")) and len(classes["class_names"]) > 1:
-        lines.append(f"  with {classes['level']:.0%} confidence one of: {', '.join(classes['class_names'])}")
+    if (classes := prediction.get("prediction_set")) and len(classes["class_names"]) != 1:
+        named = f"one of: {', '.join(classes['class_names'])}" if classes["class_names"] else "none: it is too unsure"
+        lines.append(f"  with {classes['level']:.0%} confidence {named}")
     if prediction.get("in_domain") is False:
         lines.append("  warning: this is unlike the data the model was trained on; do not rely on the answer")
     return lines

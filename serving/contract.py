@@ -77,7 +77,7 @@ class FeatureInput:
 class PredictionSet:
     """The classes whose probability reaches the threshold hold the true one with probability `level` (conformal, LAC).
 
-    The most probable class always belongs to the set.
+    The set is empty where no class is probable enough: an abstention, for somebody else to decide.
     """
 
     level: float  # e.g. 0.9; marginal over inputs like those of training

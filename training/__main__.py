@@ -69,7 +69,7 @@ def train(name: str, config: TrainingConfig, options: TrainOptions) -> None:
         print(f"{name}: worker {strategy.share.worker} is done; worker 0 evaluates and publishes")
         return
     if len(dataset.calibration):
-        model, dataset = calibrate(model, dataset, config.level)
+        model, dataset = calibrate(model, dataset, config.level, config.confidence)
     place = _evaluate_and_publish(model, dataset, history, config, options)
     checkpoint.unlink(missing_ok=True)
     print(f"{name}: {place} ({time.monotonic() - started_at:.0f} s)")

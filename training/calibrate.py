@@ -7,6 +7,7 @@ threshold that the contract states.
 
 import dataclasses
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import keras
@@ -27,23 +28,24 @@ _TITLE = "calibrating"  # of progress bars
 _LOW, _HIGH, _DOMAIN = "low", "high", "domain_score"  # tensors
 
 
-def calibrate(model: Model, dataset: Dataset, level: float) -> tuple[Model, Dataset]:
+def calibrate(model: Model, dataset: Dataset, level: float, confidence: float = 0.0) -> tuple[Model, Dataset]:
     """The model with the outputs of calibration, and the data set with what they mean.
 
     Args:
         level: which share of true answers the prediction sets or intervals are to hold.
+        confidence: in which share of calibrations they are to hold as much; 0: on average over them.
     Raises:
         ConfigError: too few calibration rows for the level.
     """
-    outputs = _certain(model, dataset, level) if dataset.task == "classification" else _bounded(model, dataset, level)
+    is_sure_by = _certain if dataset.task == "classification" else partial(_bounded, level=level, confidence=confidence)
+    outputs = is_sure_by(model, dataset)
     outputs[_DOMAIN] = _domain_score(model, dataset)
     servable = keras.Model(symbolic_inputs(model), outputs, name=f"calibrated_{model.name}")
-    return servable, _with_promises(servable, dataset, level)
+    return servable, _with_promises(servable, dataset, level, confidence)
 
 
-def _certain(model: Model, dataset: Dataset, level: float) -> dict[str, Any]:
+def _certain(model: Model, dataset: Dataset) -> dict[str, Any]:
     """A classifier's probabilities at the temperature that suits the validation rows."""
-    del level
     tensor = dataset.output.tensor
     temperature = fit_temperature(
         predict(model, dataset, dataset.validation, _TITLE)[tensor], dataset.validation.targets
@@ -51,14 +53,14 @@ def _certain(model: Model, dataset: Dataset, level: float) -> dict[str, Any]:
     return {tensor: Temperature(temperature, name="temperature")(_main_output(model, tensor))}
 
 
-def _bounded(model: Model, dataset: Dataset, level: float) -> dict[str, Any]:
+def _bounded(model: Model, dataset: Dataset, level: float, confidence: float) -> dict[str, Any]:
     """A regressor's value and its interval: the expected error of a row, corrected on the calibration rows."""
     tensor = dataset.output.tensor
     rows, errors = _rows_and_errors(model, dataset, dataset.validation)
     progress = ProgressBar(f"{dataset.name}  {_TITLE}", leaves_lines=False)
     network, floor = fit_spread(rows, errors, level, [progress]), floor_of(errors)
     rows, errors = _rows_and_errors(model, dataset, dataset.calibration)
-    factor = quantile(errors / (network.predict(rows, verbose=0)[:, 0] + floor), level)
+    factor = quantile(errors / (network.predict(rows, verbose=0)[:, 0] + floor), level, confidence)
     value = _main_output(model, tensor)
     expected = network(keras.layers.Concatenate(name="spread_row")([_instance(model, dataset), value]))
     low, high = IntervalAround(factor, floor, name="interval")([value, expected])
@@ -107,22 +109,22 @@ def _instance(model: Model, dataset: Dataset) -> Any:
     return Columns(columns)(joined)
 
 
-def _with_promises(servable: Model, dataset: Dataset, level: float) -> Dataset:
+def _with_promises(servable: Model, dataset: Dataset, level: float, confidence: float) -> Dataset:
     """The data set whose output and domain say what the servable model's calibration rows show."""
     answers = predict(servable, dataset, dataset.calibration, _TITLE)
-    output = _output(dataset, answers, level)
+    output = _output(dataset, answers, level, confidence)
     threshold = quantile(answers[_DOMAIN][:, 0], 1 - SHARE_OUTSIDE)
     return dataclasses.replace(dataset, output=output, domain=Domain(_DOMAIN, threshold, _domain_words(dataset)))
 
 
 def _output(
-    dataset: Dataset, answers: Mapping[str, npt.NDArray[np.float32]], level: float
+    dataset: Dataset, answers: Mapping[str, npt.NDArray[np.float32]], level: float, confidence: float
 ) -> ClassOutput | ValueOutput:
     output = dataset.output
     if isinstance(output, ValueOutput):
         return dataclasses.replace(output, interval=Interval(level, _LOW, _HIGH))
     probabilities = answers[output.tensor]
-    fitted = fit_prediction_set(probabilities, dataset.calibration.targets, level)
+    fitted = fit_prediction_set(probabilities, dataset.calibration.targets, level, confidence)
     return dataclasses.replace(output, prediction_set=fitted)
 
 

@@ -60,7 +60,8 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships 
         for name, memory in self._memories.items():
             for attribute, value in memory.items():
                 setattr(self._callbacks[name], attribute, value)
-        self._callbacks["EarlyStopping"].best_weights = best or None
+        if stopping := self._callbacks.get("EarlyStopping"):
+            stopping.best_weights = best or None
         self._arrays = {}
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -91,8 +92,8 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships 
             "callbacks": {name: _memory(callback) for name, callback in self._callbacks.items()},
         }
         arrays = {f"variable_{i}": variable.numpy() for i, variable in enumerate(self._variables())}
-        best = self._callbacks["EarlyStopping"].best_weights or []
-        arrays |= {f"best_{i}": weight for i, weight in enumerate(best)}
+        if stopping := self._callbacks.get("EarlyStopping"):
+            arrays |= {f"best_{i}": weight for i, weight in enumerate(stopping.best_weights or [])}
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = path.with_suffix(f".{os.getpid()}.new")  # the same run may be under way twice
         with fresh.open("wb") as file:

@@ -58,7 +58,9 @@ def cnn_classifier(config: TrainingConfig, dataset: Dataset) -> Model:
     for i, filters in enumerate(others, start=2):
         maps = keras.layers.MaxPooling2D(padding="same", name=f"pool_{i - 1}")(maps)
         maps = _convolution(config, filters, f"{i}a", maps)
-        maps = keras.layers.Add(name=f"residual_{i}")([maps, _convolution(config, filters, f"{i}b", maps)])
+        for number in range(1, config.convolutions + 1):
+            added = _convolution(config, filters, f"{i}b{number}", maps)
+            maps = keras.layers.Add(name=f"residual_{i}b{number}")([maps, added])
     hidden = keras.layers.GlobalAveragePooling2D(name="pool")(maps)
     hidden = keras.layers.Dropout(config.dropout, name="dropout")(hidden)
     output = keras.layers.Dense(output_width(dataset.output), activation="softmax", name=dataset.output.tensor)

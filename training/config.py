@@ -27,12 +27,12 @@ _CHOICES = {
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
 }
-_ABOVE_0 = ("learning_rate", "batch_size", "epochs", "patience", "members", "bins")
+_ABOVE_0 = ("learning_rate", "batch_size", "epochs", "convolutions", "members", "bins")
 _FROM_0 = (
     *("l1", "l2", "max_norm", "clip_norm", "clip_value", "neighbours", "weight_decay"),
-    *("shift", "erase", "warm_start", "mc_samples", "margin"),
+    *("patience", "shift", "erase", "warm_start", "mc_samples", "margin"),
 )
-_SHARES = ("dropout", "label_smoothing")
+_SHARES = ("dropout", "label_smoothing", "confidence")
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ class TrainingConfig:
     l1: float = 0.0  # penalty on the hidden layers' weights; 0: none
     l2: float = 0.0
     max_norm: float = 0.0  # bound on the norm of a hidden unit's weights; 0: none
+    convolutions: int = 1  # of cnn: residual convolutions in each block after the first
     members: int = 1  # of tabm: networks in one
     bins: int = 1  # of tabm and wide_deep: quantiles a feature is embedded by
     neighbours: int = 0  # of tabm: training rows nearby that it looks up; 0: none
@@ -65,13 +66,16 @@ class TrainingConfig:
     clip_value: float = 0.0  # bound on each element of a gradient; 0: none
     batch_size: int = 256  # rows a step
     epochs: int = 10  # at most; early stopping may end sooner
-    patience: int = 10  # epochs without a better validation loss before training stops
+    patience: int = (
+        10  # epochs without a better validation loss before training stops; 0: it keeps the last epoch's weights
+    )
     warm_start: int = 0  # published version whose weights training begins with; 0: none
     frozen: tuple[str, ...] = ()  # layers whose weights stay as they begin
     mc_samples: int = 0  # passes of the Monte Carlo dropout signature; 0: no such signature
     validation_share: float = 0.08  # of the rows that are not test rows
     calibration_share: float = 0.08  # of them too; 0: no calibration, no intervals, no domain score
     level: float = 0.9  # which share of true answers a prediction set or an interval is to hold
+    confidence: float = 0.0  # in which share of calibrations it is to hold as much; 0: on average over them
 
     def __post_init__(self) -> None:
         self._check_numbers()
@@ -83,6 +87,9 @@ class TrainingConfig:
             raise ConfigError(f"hidden_units must be one or more widths above 0, got {self.hidden_units}")
         if self.mc_samples and not self.dropout:
             raise ConfigError("mc_samples needs dropout above 0: without it every pass gives the same answer")
+
+        if self.schedule == "plateau" and not self.patience:
+            raise ConfigError("schedule plateau needs patience above 0: it halves the rate after half of that")
 
     def _check_numbers(self) -> None:
         for name in _ABOVE_0:

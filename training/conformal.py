@@ -16,27 +16,46 @@ from training.errors import ConfigError
 Scores = npt.NDArray[np.floating[Any]]
 
 
-def quantile(scores: Scores, level: float) -> float:
+def quantile(scores: Scores, level: float, confidence: float = 0.0) -> float:
     """The finite-sample quantile: of n scores the one of rank ⌈(n + 1) level⌉, counted from the smallest.
+
+    That keeps the level on average over calibrations. With a confidence it is the first rank that keeps it in so many
+    of them (Vovk 2012, arXiv 1209.2673): how much this one covers is Beta(rank, n + 1 - rank).
 
     Raises:
         ConfigError: so few scores that the rank is beyond the last.
     """
-    rank = math.ceil((len(scores) + 1) * level)
-    if rank > len(scores):
+    rows = len(scores)
+    rank = math.ceil((rows + 1) * level)
+    while rank <= rows and _share_below(rank, rows, level) < confidence:
+        rank += 1
+    if rank > rows:
         needed = math.ceil(level / (1 - level) - 1e-9)  # the 1e-9 takes back what 1 - 0.9 lost in binary
-        raise ConfigError(f"level {level} needs {needed} calibration rows or more, got {len(scores)}")
+        if confidence:
+            needed = max(needed, math.ceil(math.log(1 - confidence) / math.log(level)))
+        with_confidence = f" with confidence {confidence}" if confidence else ""
+        raise ConfigError(f"level {level}{with_confidence} needs {needed} calibration rows or more, got {rows}")
     return float(np.sort(scores)[rank - 1])
 
 
-def fit_prediction_set(probabilities: Scores, labels: npt.NDArray[Any], level: float) -> PredictionSet:
+def _share_below(rank: int, rows: int, level: float) -> float:
+    """In which share of calibrations the score of this rank covers the level: fewer than `rank` of `rows` fall short.
+
+    Beta(rank, rows + 1 - rank) exceeds the level as often as a binomial of that level stays below the rank.
+    """
+    counts = np.arange(rank)
+    log_choices = np.array([math.lgamma(rows + 1) - math.lgamma(k + 1) - math.lgamma(rows - k + 1) for k in counts])
+    return float(np.exp(log_choices + counts * math.log(level) + (rows - counts) * math.log1p(-level)).sum())
+
+
+def fit_prediction_set(
+    probabilities: Scores, labels: npt.NDArray[Any], level: float, confidence: float = 0.0
+) -> PredictionSet:
     """The threshold of least ambiguous sets (LAC): a share `level` of true classes has at least this probability."""
     of_label = probabilities[np.arange(len(labels)), labels]
-    return PredictionSet(level, -quantile(-of_label, level))
+    return PredictionSet(level, -quantile(-of_label, level, confidence))
 
 
 def in_prediction_set(probabilities: Scores, prediction_set: PredictionSet) -> npt.NDArray[np.bool_]:
-    """Which classes belong to each row's set: (n, classes). The most probable one always does."""
-    chosen = probabilities >= np.float64(prediction_set.threshold)
-    chosen[np.arange(len(chosen)), probabilities.argmax(axis=1)] = True
-    return chosen
+    """Which classes belong to each row's set: (n, classes). None does where the model is sure of none."""
+    return probabilities >= np.float64(prediction_set.threshold)

@@ -1,4 +1,4 @@
-"""Fits a model to a data set's training rows; the validation rows decide when to stop and which weights to keep."""
+"""Fits a model to a data set's training rows; with patience, validation rows decide when to stop and what to keep."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -50,9 +50,8 @@ def fit(
         CheckpointUnreadable: the file is there and is not what this run saved.
     """
     strategy = strategy or OneDevice()
-    stopping = keras.callbacks.EarlyStopping("val_loss", patience=config.patience, restore_best_weights=True)
-    plateau = [_plateau(config)] if config.schedule == "plateau" else []
-    saved = Checkpoint(checkpoint, [stopping, *plateau], is_chief=strategy.share.worker == 0)
+    judges = _judges(config)
+    saved = Checkpoint(checkpoint, judges, is_chief=strategy.share.worker == 0)
     strategy.check_alike("checkpoint's epochs", saved.epochs_done)
     steps = steps_per_epoch(len(dataset.train), config, strategy.share)
     with strategy.scope():
@@ -76,7 +75,7 @@ def fit(
             validation_batch_size=500,  # bounds the memory, and changes no figure
             shuffle=False,  # the batches are
             verbose=0,
-            callbacks=[*others, *progress, keras.callbacks.TerminateOnNaN(), stopping, *plateau, *callbacks, saved],
+            callbacks=[*others, *progress, keras.callbacks.TerminateOnNaN(), *judges, *callbacks, saved],
         )
     except tf.errors.UnavailableError as error:
         raise WorkerLost(f"{dataset.name}: another worker no longer answers; start all again to go on") from error
@@ -84,9 +83,17 @@ def fit(
     return dict(saved.history)
 
 
-def _plateau(config: TrainingConfig) -> Any:
-    """Half the rate after half the patience that early stopping has: there are epochs left for it to help."""
-    return keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.5, patience=max(1, config.patience // 2))
+def _judges(config: TrainingConfig) -> list[Any]:
+    """Those who look at the validation loss, which without patience nobody does."""
+    judges = []
+    if config.patience:
+        stopping = keras.callbacks.EarlyStopping("val_loss", patience=config.patience, restore_best_weights=True)
+        judges.append(stopping)
+    if config.schedule == "plateau":
+        # Half the rate after half the patience that early stopping has: there are epochs left for it to help.
+        half = max(1, config.patience // 2)
+        judges.append(keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.5, patience=half))
+    return judges
 
 
 def _compile(model: Model, dataset: Dataset, config: TrainingConfig, optimizer: Any) -> None:

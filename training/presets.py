@@ -11,38 +11,45 @@ from training.errors import ConfigError
 # Every model has these three; an architecture that needs a recipe of its own has a preset of its own name too.
 PRESET_NAMES = ("quick", "default", "best")
 
+# Prediction sets that fell short by chance would fall short further: Fashion-MNIST's test images are a little harder
+# than its training images, of which the calibration rows are.
+_SETS_CONFIDENCE = 0.95
 _DEEP_MLP = TrainingConfig(
     model="deep_mlp",
-    hidden_units=(400, 200, 100),
-    activation="silu",
+    hidden_units=(1024, 512, 256),
+    activation="gelu",
     initializer="he_normal",
     batch_norm=True,
-    dropout=0.2,
+    dropout=0.4,
     flip=True,
-    optimizer="nadam",
-    learning_rate=5e-3,
+    optimizer="adamw",
+    learning_rate=2e-3,
+    weight_decay=0.02,
     schedule="1cycle",
-    epochs=14,
-    patience=14,
-    gate=0.885,
+    batch_size=128,
+    epochs=60,
+    patience=0,  # the loss rises while accuracy still does; the temperature takes that back
+    confidence=_SETS_CONFIDENCE,
+    gate=0.9,
 )
 _CNN = TrainingConfig(
     model="cnn",
-    hidden_units=(32, 48, 96),  # for two cores: 160,000 weights, 13 million multiplications an image
+    hidden_units=(32, 64, 128),  # with two residual convolutions: 465,000 weights, 36 million multiplications an image
+    convolutions=2,
     initializer="he_normal",
-    dropout=0.2,
+    dropout=0.3,
     flip=True,
-    shift=2,
-    erase=8,
-    label_smoothing=0.1,
+    shift=1,
+    erase=10,
     optimizer="adamw",
     learning_rate=4e-3,
     weight_decay=0.02,
     schedule="1cycle",
     batch_size=128,
-    epochs=12,
-    patience=12,
-    gate=0.93,
+    epochs=40,
+    patience=0,  # as above
+    confidence=_SETS_CONFIDENCE,
+    gate=0.935,
 )
 _TABM = TrainingConfig(
     model="tabm",
@@ -69,10 +76,11 @@ PRESETS: Mapping[str, Mapping[str, TrainingConfig]] = MappingProxyType(
                 learning_rate=2e-3,
                 schedule="cosine",  # six epochs reach what a constant rate does not in eight
                 epochs=6,
+                confidence=_SETS_CONFIDENCE,
                 gate=0.87,
             ),
-            "default": _DEEP_MLP,
-            "best": dataclasses.replace(_CNN, hidden_units=(32, 64, 128), epochs=30, patience=30, gate=0.935),
+            "default": _CNN,
+            "best": dataclasses.replace(_CNN, hidden_units=(40, 80, 160), epochs=60, gate=0.94),
             "mlp": TrainingConfig(
                 model="mlp",
                 hidden_units=(300, 100),
@@ -80,6 +88,7 @@ PRESETS: Mapping[str, Mapping[str, TrainingConfig]] = MappingProxyType(
                 learning_rate=2e-3,
                 schedule="1cycle",
                 batch_size=128,
+                confidence=_SETS_CONFIDENCE,
                 gate=0.88,
             ),
             "deep_mlp": _DEEP_MLP,

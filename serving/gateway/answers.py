@@ -22,7 +22,7 @@ class ClassProbability(TypedDict):
 
 
 class ClassSet(TypedDict):
-    """Classes among which the true one is, with probability `level`; most probable first."""
+    """Classes among which the true one is, with probability `level`; most probable first. None is an abstention."""
 
     level: float
     class_names: list[str]
@@ -122,7 +122,7 @@ def _class_set(
     spec: PredictionSet, names: tuple[str, ...], probabilities: NDArray[np.float32], order: list[int]
 ) -> ClassSet:
     # As Python floats: the threshold has more digits than a float32, and must not be rounded to one.
-    reached = [i for i in order if float(probabilities[i]) >= spec.threshold] or order[:1]
+    reached = [i for i in order if float(probabilities[i]) >= spec.threshold]
     return ClassSet(level=spec.level, class_names=[names[i] for i in reached])
 
 

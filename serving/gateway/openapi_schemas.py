@@ -123,10 +123,11 @@ def _class_members(output: ClassOutput) -> dict[str, Schema]:
         "top_k": {"type": "array", "items": closed_object(one), "description": "Where asked for, most probable first."},
     }
     if output.prediction_set:
-        classes = {"type": "array", "items": {"enum": names}, "minItems": 1}
+        classes = {"type": "array", "items": {"enum": names}}
         members["prediction_set"] = closed_object(
             {"level": {"const": output.prediction_set.level}, "class_names": classes},
-            description="Holds the true class with probability `level`, over inputs like those of training.",
+            description="Holds the true class with probability `level`, over inputs like those of training. "
+            "Empty where no class is probable enough.",
         )
     return members
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tests.training_data import config, houses, pictures
 from training.config import ACTIVATIONS, INITIALIZERS, OPTIMIZERS, SCHEDULES
-from training.datasets import Dataset
+from training.datasets import Dataset, Rows
 from training.errors import ConfigError
 from training.fit import fit, make_optimizer, make_reproducible
 from training.models import CATALOGUE, build_model, predict
@@ -72,11 +72,12 @@ def test_the_auxiliary_output_weighs_a_tenth_of_the_loss() -> None:
 
 
 def test_the_convolutional_network_has_the_filters_it_was_told_and_fewer_than_a_million_weights() -> None:
-    settings = PRESETS["fashion"]["best"]
-    model = build_model(settings, _square_pictures())
-    assert [layer.filters for layer in model.layers if isinstance(layer, keras.layers.Conv2D)] == [32, 64, 64, 128, 128]
-    assert model.get_layer("residual_3").output.shape == (None, 7, 7, 128)
-    assert model.count_params() < 1_000_000
+    for preset, convolutions in (("default", [32, *[64] * 3, *[128] * 3]), ("best", [40, *[80] * 3, *[160] * 3])):
+        model = build_model(PRESETS["fashion"][preset], _square_pictures())
+        filters = [layer.filters for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+        assert filters == convolutions
+        assert model.get_layer("residual_3b2").output.shape == (None, 7, 7, convolutions[-1])
+        assert model.count_params() < 1_000_000
 
 
 def _square_pictures() -> Dataset:
@@ -233,6 +234,19 @@ def test_stops_early_when_the_validation_loss_no_longer_falls() -> None:
     settings = config(optimizer="sgd", learning_rate=1e-12, epochs=50, patience=2)
     epochs = fit(build_model(settings, houses()), houses(), settings)["val_loss"]
     assert len(epochs) < 50
+
+
+def test_without_patience_the_last_epoch_s_weights_are_kept() -> None:
+    dataset = houses()
+    dearer = Rows(dataset.train.instances, dataset.train.targets + 10)  # what is learned of these is wrong elsewhere
+    dataset = dataclasses.replace(dataset, train=dearer)
+    for patience in (0, 6):
+        settings = config(optimizer="sgd", learning_rate=0.02, epochs=6, patience=patience)
+        model = build_model(settings, dataset)
+        losses = fit(model, dataset, settings)["val_loss"]
+        errors = predict(model, dataset, dataset.validation)["value"][:, 0] - dataset.validation.targets
+        assert losses[0] < losses[-1] / 2  # or nothing would be shown
+        assert np.mean(errors**2) == pytest.approx(min(losses) if patience else losses[-1], rel=1e-4)
 
 
 def test_on_a_plateau_the_learning_rate_is_halved() -> None:

@@ -42,6 +42,12 @@ def test_a_set_of_one_class_says_nothing_new():
     assert in_full(two, None)[-1] == "  with 90% confidence one of: Ankle boot, Sneaker"
 
 
+def test_an_empty_set_is_told_as_being_unsure():
+    none: Prediction = {**BOOT, "prediction_set": {"level": 0.9, "class_names": []}}
+
+    assert in_full(none, None)[-1] == "  with 90% confidence none: it is too unsure"
+
+
 def test_an_input_unlike_the_training_data_is_warned_of():
     assert "warning" in in_full({**HOUSE, "in_domain": False}, None)[-1]
     assert in_full({**HOUSE, "in_domain": True}, None) == in_full(HOUSE, None)

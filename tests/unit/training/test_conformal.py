@@ -32,7 +32,27 @@ def test_a_prediction_set_s_threshold_is_a_calibration_row_s_own_probability_to_
     assert np.sum(in_prediction_set(probabilities, fitted)[:, 0]) >= 46  # rank 46 of 50
 
 
-def test_the_most_probable_class_belongs_to_the_set_however_improbable() -> None:
+@pytest.mark.parametrize(("count", "confidence", "rank"), [(100, 0.0, 91), (100, 0.95, 96), (4800, 0.95, 4355)])
+def test_a_confidence_takes_the_first_rank_that_keeps_the_level_so_often(
+    count: int, confidence: float, rank: int
+) -> None:
+    assert quantile(np.arange(1, count + 1), 0.9, confidence) == rank
+
+
+def test_a_confidence_is_kept_over_calibrations() -> None:
+    """What a calibration covers of uniform scores is the score at its rank: the level, in 95 of 100 calibrations."""
+    random = np.random.default_rng(0)
+    covered = np.array([quantile(random.uniform(size=200), 0.9, 0.95) for _ in range(4000)])
+    assert np.mean(covered >= 0.9) == pytest.approx(0.96, abs=0.02)
+
+
+def test_refuses_a_confidence_that_so_few_rows_cannot_give() -> None:
+    with pytest.raises(ConfigError, match=r"level 0.9 with confidence 0.95 needs 29 calibration rows or more, got 28"):
+        quantile(np.arange(28), 0.9, 0.95)
+    assert quantile(np.arange(1, 30), 0.9, 0.95) == 29
+
+
+def test_a_set_is_empty_where_the_model_is_sure_of_no_class() -> None:
     probabilities = np.array([[0.34, 0.33, 0.33], [0.2, 0.7, 0.1]], np.float32)
     fitted = fit_prediction_set(np.full((20, 1), 0.6, np.float32), np.zeros(20, np.int64), 0.9)
-    assert in_prediction_set(probabilities, fitted).tolist() == [[True, False, False], [False, True, False]]
+    assert in_prediction_set(probabilities, fitted).tolist() == [[False, False, False], [False, True, False]]

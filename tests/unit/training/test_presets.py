@@ -59,12 +59,19 @@ def test_a_setting_with_a_model_s_name_leaves_the_others_alone() -> None:
         ("label_smoothing=1", "label_smoothing must be at least 0 and less than 1, got 1.0"),
         ("mc_samples=8", "mc_samples needs dropout above 0"),
         ("gate=nan", "gate must be a finite number, got nan"),
+        ("confidence=1", "confidence must be at least 0 and less than 1, got 1.0"),
+        ("convolutions=0", "convolutions must be a number above 0, got 0"),
     ],
 )
 def test_names_a_setting_it_cannot_use(setting: str, words: str) -> None:
     with pytest.raises(ConfigError, match=r"^[^\n]+$") as refused:
         resolve("fashion", "quick", [setting])
     assert words in str(refused.value)
+
+
+def test_a_plateau_needs_patience() -> None:
+    with pytest.raises(ConfigError, match="schedule plateau needs patience above 0"):
+        resolve("fashion", "quick", ["schedule=plateau", "patience=0"])
 
 
 def test_a_wrong_setting_of_another_model_is_refused_too() -> None:
