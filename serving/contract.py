@@ -22,6 +22,13 @@ CONTRACT_SIGNATURE = "contract"
 CONTRACT_PROBE = "probe"
 CONTRACT_OUTPUT = "contract"
 
+# The SavedModel signature that returns the version's documents: the same probe -> a string output (n,) a document.
+DOCUMENTS_SIGNATURE = "documents"
+
+# Members that came after the first contracts of this version. Where one is None it is left out of the JSON, so that a
+# contract without it keeps its bytes, and with them its digest.
+_CAME_LATER = frozenset({"quantiles", "place", "truth", "documents"})
+
 
 class ContractError(ValueError):
     """A document that is not a contract we understand; the message names the place, what was expected and what came."""
@@ -48,6 +55,30 @@ class Feature:
     description: str
     minimum: float  # smallest value seen in training
     maximum: float  # largest value seen in training
+    # How the values seen in training lie: below each the same share of them, from the smallest to the largest; rounded.
+    quantiles: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which features say where an instance is, and where the instances of training are: a map in characters.
+
+    A line is a band of latitude, from `north` down; a character of it a cell of longitude, from `west` on. NOWHERE: no
+    instance of training lies there. A digit: in which of its parts `levels` has the median target of those that do.
+    """
+
+    latitude: str  # a feature, in degrees north
+    longitude: str  # a feature, in degrees east
+    north: float  # degrees, of the map's upper edge
+    west: float  # degrees, of its left edge
+    cell_height: float  # degrees of latitude
+    cell_width: float  # degrees of longitude
+    cells: tuple[str, ...]
+    levels: tuple[float, ...]  # targets, in the output's unit: at most nine, which cut them into parts 0, 1, …
+
+
+# A cell of a place's map without an instance of training.
+NOWHERE = "."
 
 
 @dataclass(frozen=True)
@@ -64,6 +95,7 @@ class FeatureInput:
 
     features: tuple[Feature, ...]  # in the order in which a list instance gives them
     tensors: tuple[FeatureTensor, ...]
+    place: Place | None = None
     kind: Literal["features"] = "features"
 
     def __post_init__(self) -> None:
@@ -71,6 +103,8 @@ class FeatureInput:
         for tensor in self.tensors:
             if unknown := [name for name in tensor.features if name not in known]:
                 raise ContractError(f"tensor {tensor.name!r} names features the input lacks: {unknown}")
+        if self.place and (unknown := [n for n in (self.place.latitude, self.place.longitude) if n not in known]):
+            raise ContractError(f"the place names features the input lacks: {unknown}")
 
 
 @dataclass(frozen=True)
@@ -128,6 +162,7 @@ class Golden:
 
     instance: Any  # JSON: nested lists of pixels, or an object by feature name
     answer: Mapping[str, tuple[float, ...]]  # output tensor -> the instance's values, flattened
+    truth: float | None = None  # what the data says instead: the class's number, or the value
 
 
 @dataclass(frozen=True)
@@ -154,6 +189,15 @@ class Provenance:
 
 
 @dataclass(frozen=True)
+class Document:
+    """A text for people about this version: an output of the signature `documents`, by that name."""
+
+    name: str  # as in a URL
+    title: str
+    media_type: Literal["text/html", "text/markdown"]
+
+
+@dataclass(frozen=True)
 class ModelContract:
     """The whole promise. Two artefacts with the same digest hold the same weights and make the same promise."""
 
@@ -168,6 +212,7 @@ class ModelContract:
     evaluation: Evaluation
     provenance: Provenance
     domain: Domain | None = None
+    documents: tuple[Document, ...] | None = None
     contract_version: int = CONTRACT_VERSION
 
     def __post_init__(self) -> None:
@@ -179,12 +224,17 @@ class ModelContract:
 def to_json(contract: ModelContract) -> str:
     """The contract as one canonical JSON document: the same contract always gives the same bytes."""
     return json.dumps(
-        dataclasses.asdict(contract),
+        dataclasses.asdict(contract, dict_factory=_members),
         sort_keys=True,
         separators=(",", ":"),
         ensure_ascii=False,
         allow_nan=False,
     )
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A dataclass's members, without those that came later and are not there."""
+    return {name: value for name, value in pairs if value is not None or name not in _CAME_LATER}
 
 
 def from_json(text: str | bytes) -> ModelContract:

@@ -21,7 +21,7 @@ def show(url: str, grpc_address: str, models: tuple[str, ...]) -> None:
             print(f"\n{contract.description}")
             print(_picture(contract, golden.instance))
             print(f"  → {in_short(answer.predictions[0])}   ({answer.model} version {answer.version})")
-    print(f"\nAtelier is up: {url}/v1/models, gRPC at {grpc_address}   (Ctrl-C stops it)\n", flush=True)
+    print(f"\nAtelier is up. Open {url} to play with it; gRPC is at {grpc_address}   (Ctrl-C stops it)\n", flush=True)
 
 
 def _picture(contract: ModelContract, instance: Any) -> str:

@@ -127,6 +127,7 @@ class FakeModelServer:
     def __init__(self, *contracts: ModelContract) -> None:
         self.contracts: dict[tuple[str, int], ModelContract] = {(c.name, 1): c for c in contracts}
         self.states: dict[tuple[str, int], str] = {}  # where it is not AVAILABLE
+        self.documents: dict[tuple[str, int], Mapping[str, str]] = {}  # what the signature of that name answers
         self.labels: dict[tuple[str, str], int] = {}
         self.labels_asked = 0
         self.broken: Exception | None = None  # raised by every call
@@ -146,6 +147,9 @@ class FakeModelServer:
             raise VersionGone(f"Servable not found for request: Specific({model}, {version})")
         if signature == "contract":
             return {"contract": np.array([to_json(contract).encode()] * len(inputs["probe"]), object)}
+        if signature == "documents":
+            texts = self.documents[model, version].items()
+            return {name: np.array([text.encode()] * len(inputs["probe"]), object) for name, text in texts}
         return run(contract, inputs)
 
     def versions(self, model: str, timeout_s: float) -> tuple[VersionStatus, ...]:

@@ -126,7 +126,7 @@ def _evaluate_and_publish(
 ) -> str:
     """What was published and where, in words."""
     from training.describe import describe
-    from training.documents import documents
+    from training.documents import SERVED, documents
     from training.evaluate import evaluate
     from training.export import export
     from training.findings import find
@@ -144,7 +144,15 @@ def _evaluate_and_publish(
     figures = ", ".join(f"{metric} {value:.4f}" for metric, value in evaluation.metrics.items())
     print(f"{name}: {figures} on {evaluation.rows} test rows")
     check_gate(name, evaluation, config.gate)
-    contract = describe(model, dataset, config, seed=options.seed, evaluation=evaluation, now=datetime.now(UTC))
+    contract = describe(
+        model,
+        dataset,
+        config,
+        seed=options.seed,
+        evaluation=evaluation,
+        now=datetime.now(UTC),
+        documents=SERVED.values(),
+    )
     store = model_store(options.folders.store, name)
 
     def write(folder: Path) -> None:

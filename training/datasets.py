@@ -14,6 +14,7 @@ import numpy.typing as npt
 from serving.contract import ClassOutput, Domain, Feature, FeatureInput, FeatureTensor, ImageInput, ValueOutput
 from training import california_housing, fashion_mnist
 from training.notes import NO_NOTES, Notes
+from training.place import draw_place
 from training.regions import Region
 from training.sources import Report, first_right
 
@@ -21,6 +22,8 @@ from training.sources import Report, first_right
 # model that starts from another one's weights cannot have seen them.
 _TEST_SEED = 42
 _TEST_SHARE = 0.2
+# Quantiles of a feature in the contract: every 2 %.
+_QUANTILES = np.linspace(0, 1, 51)
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,7 @@ def _load_housing(data_dir: Path, shares: tuple[float, float], seed: int, report
         calibration=calibration,
         test=test,
         test_split=f"a fifth of the 20,640 block groups, drawn once for all with seed {_TEST_SEED}",
-        input=_feature_input(california_housing.FEATURES, train.instances),
+        input=_feature_input(california_housing.FEATURES, california_housing.PLACE, train),
         output=ValueOutput(tensor="value", unit=california_housing.TARGET_UNIT),
         notes=california_housing.NOTES,
         place=california_housing.PLACE,
@@ -160,13 +163,22 @@ def _split(rows: Rows, shares: Sequence[float], seed: int) -> tuple[Rows, ...]:
     return rows.take(rest), *(rows.take(part) for part in parts)
 
 
-def _feature_input(about: Mapping[str, tuple[str, str]], train: npt.NDArray[np.float32]) -> FeatureInput:
-    low, high = train.min(axis=0), train.max(axis=0)
+def _feature_input(about: Mapping[str, tuple[str, str]], place: tuple[str, str], train: Rows) -> FeatureInput:
     features = tuple(
-        Feature(name, unit, description, minimum=plain(low[i]), maximum=plain(high[i]))
+        _feature(name, unit, description, train.instances[:, i])
         for i, (name, (unit, description)) in enumerate(about.items())
     )
-    return FeatureInput(features, tensors=(FeatureTensor("features", tuple(about)),))
+    columns = [list(about).index(name) for name in place]
+    return FeatureInput(
+        features,
+        tensors=(FeatureTensor("features", tuple(about)),),
+        place=draw_place(place, train.instances[:, columns], train.targets),
+    )
+
+
+def _feature(name: str, unit: str, description: str, values: npt.NDArray[np.float32]) -> Feature:
+    quantiles = tuple(float(f"{value:.4g}") for value in np.quantile(values, _QUANTILES))
+    return Feature(name, unit, description, plain(values.min()), plain(values.max()), quantiles)
 
 
 def plain(value: np.generic) -> float:

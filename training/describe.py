@@ -3,6 +3,7 @@
 import dataclasses
 import platform
 import subprocess
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from serving.contract import Evaluation, ModelContract, Provenance
+from serving.contract import Document, Evaluation, ModelContract, Provenance
 from training.config import TrainingConfig
 from training.datasets import Dataset
 from training.digest import digest_of, model_weights
@@ -24,9 +25,16 @@ GOLDEN_TOLERANCE = {"classification": 0.005, "regression": 0.02}
 
 
 def describe(
-    model: Model, dataset: Dataset, config: TrainingConfig, *, seed: int, evaluation: Evaluation, now: datetime
+    model: Model,
+    dataset: Dataset,
+    config: TrainingConfig,
+    *,
+    seed: int,
+    evaluation: Evaluation,
+    now: datetime,
+    documents: Iterable[Document] = (),
 ) -> ModelContract:
-    """The contract of a model that was just trained and evaluated, digest included."""
+    """The contract of a model that was just trained and evaluated, digest included; documents it will come with."""
     golden_rows = pick_rows(dataset)
     contract = ModelContract(
         name=dataset.name,
@@ -36,6 +44,7 @@ def describe(
         input=dataset.input,
         output=dataset.output,
         domain=dataset.domain,
+        documents=tuple(documents) or None,
         goldens=make_goldens(dataset, golden_rows, predict(model, dataset, golden_rows)),
         golden_tolerance=GOLDEN_TOLERANCE[dataset.task],
         evaluation=evaluation,

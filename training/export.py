@@ -1,6 +1,6 @@
 """Writes a trained model as a SavedModel that carries its own contract, in the layout TF Serving reads.
 
-    saved_model.pb, variables/            signatures serving_default, contract and, on request, mc_dropout
+    saved_model.pb, variables/            signatures serving_default, contract, documents and, on request, mc_dropout
     assets.extra/contract.json            the same JSON as the contract signature answers
     assets.extra/tf_serving_warmup_requests
     assets.extra/…                        documents for people: the whole evaluation, report, model card
@@ -19,11 +19,13 @@ from serving.contract import (
     CONTRACT_OUTPUT,
     CONTRACT_PROBE,
     CONTRACT_SIGNATURE,
+    DOCUMENTS_SIGNATURE,
     ModelContract,
     to_json,
 )
 from training.datasets import output_tensors, tensor_shapes
 from training.digest import WEIGHTS_NODE, weight_variables
+from training.documents import SERVED
 from training.errors import CannotWrite
 from training.models import Model, by_name, call_inputs
 from training.monte_carlo import mean_and_spread, with_dropout_on
@@ -56,8 +58,10 @@ def export(
     setattr(artefact, WEIGHTS_NODE, weight_variables(model))
     signatures = {
         SERVING_SIGNATURE: _serving_signature(model, contract),
-        CONTRACT_SIGNATURE: _contract_signature(to_json(contract)),
+        CONTRACT_SIGNATURE: _text_signature({CONTRACT_OUTPUT: to_json(contract)}),
     }
+    if served := {SERVED[file].name: text for file, text in documents.items() if file in SERVED}:
+        signatures[DOCUMENTS_SIGNATURE] = _text_signature(served)
     if mc_samples:
         signatures[MC_DROPOUT_SIGNATURE] = _mc_dropout_signature(model, contract, mc_samples)
     extra = (folder / CONTRACT_FILE).parent
@@ -99,11 +103,11 @@ def _input_specs(contract: ModelContract) -> dict[str, Any]:
     }
 
 
-def _contract_signature(document: str) -> Any:
-    """probe int32 (n,) -> contract string (n,), each element the document."""
+def _text_signature(texts: Mapping[str, str]) -> Any:
+    """probe int32 (n,) -> strings (n,) by output name, each element the text."""
 
     def answer(probe: Any) -> dict[str, Any]:
         with tf.device("/CPU:0"):  # strings have no GPU kernels
-            return {CONTRACT_OUTPUT: tf.fill(tf.shape(probe), tf.constant(document))}
+            return {name: tf.fill(tf.shape(probe), tf.constant(text)) for name, text in texts.items()}
 
     return tf.function(answer, input_signature=[tf.TensorSpec((None,), tf.int32, name=CONTRACT_PROBE)])

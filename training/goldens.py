@@ -19,6 +19,7 @@ def make_goldens(dataset: Dataset, rows: Rows, answers: Mapping[str, npt.NDArray
         Golden(
             to_json_instance(dataset.input, instance),
             {tensor: tuple(plain(value) for value in answers[tensor][i]) for tensor in promised},
+            truth=plain(rows.targets[i]),
         )
         for i, instance in enumerate(rows.instances)
     )

@@ -14,12 +14,14 @@ from serving.contract import (
     CONTRACT_OUTPUT,
     CONTRACT_PROBE,
     CONTRACT_SIGNATURE,
+    DOCUMENTS_SIGNATURE,
     ContractError,
     ModelContract,
     from_json,
 )
 from training.datasets import encode
 from training.digest import digest_of, saved_weights
+from training.documents import SERVED
 from training.errors import BadArtefact
 from training.export import CONTRACT_FILE, SERVING_SIGNATURE, WARMUP_FILE
 from training.goldens import from_json_instances
@@ -29,7 +31,7 @@ Tensors = Mapping[str, npt.NDArray[Any]]
 
 
 def verify(version: Path) -> ModelContract:
-    """Check a whole version: contract, digest, goldens, warm-up; return its contract.
+    """Check a whole version: contract, digest, documents, goldens, warm-up; return its contract.
 
     Raises:
         BadArtefact: says which of them does not hold.
@@ -39,6 +41,7 @@ def verify(version: Path) -> ModelContract:
         contract = _check_contract(version, run)
         if (found := digest_of(saved_weights(version), contract)) != contract.digest:
             raise BadArtefact(f"{version}: its contract has digest {contract.digest}, its content {found}")
+        _check_documents(version, contract, run)
         _check_goldens(version, contract, run)
         for signature, tensors in warmup:
             run(signature, tensors)
@@ -84,6 +87,17 @@ def _check_contract(version: Path, run: Any) -> ModelContract:
         return from_json(served)
     except ContractError as error:
         raise BadArtefact(f"{version}: its contract cannot be read: {error}") from error
+
+
+def _check_documents(version: Path, contract: ModelContract, run: Any) -> None:
+    if not contract.documents:
+        return
+    served = run(DOCUMENTS_SIGNATURE, {CONTRACT_PROBE: np.zeros(1, np.int32)})
+    files = {document.name: file for file, document in SERVED.items()}
+    for document in contract.documents:
+        file = CONTRACT_FILE.with_name(files[document.name])
+        if served.get(document.name) != [(version / file).read_bytes()]:
+            raise BadArtefact(f"{version}: {file} differs from what the documents signature answers")
 
 
 def _check_goldens(version: Path, contract: ModelContract, run: Any) -> None:

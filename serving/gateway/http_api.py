@@ -13,12 +13,13 @@ from serving import contract
 from serving.errors import ModelNotReady, UnknownModel
 from serving.gateway import http_scope, oip_http
 from serving.gateway.bodies import read_body
+from serving.gateway.documents import read_document
 from serving.gateway.health import is_ready, models_health
 from serving.gateway.http_scope import json_response
 from serving.gateway.listing import Listed, list_model, newest_first
 from serving.gateway.model_server import VersionStatus
 from serving.gateway.openapi import Described, openapi
-from serving.gateway.pages import page
+from serving.gateway.pages import document_page, page
 from serving.gateway.parts import Parts
 from serving.gateway.predictor import Call, Label, Offer, Selector
 
@@ -95,6 +96,15 @@ def metadata(parts: Parts, model: str, version: Selector = None) -> Response:
     return response
 
 
+def document(parts: Parts, model: str, name: str, version: Selector = None) -> Response:
+    """A text for people that the version on offer carries, its report say; a header names the version."""
+    offer = parts.offers.find(model, version, http_scope.time_left_s())
+    about, text = read_document(parts.server, offer, name, http_scope.time_left_s())
+    response = document_page(text, about.media_type)
+    response.headers["X-Model-Version"] = str(offer.version)
+    return response
+
+
 def livez(_parts: Parts) -> Response:
     """Who answers is alive."""
     return json_response({"alive": True})
@@ -121,9 +131,20 @@ def openapi_json(parts: Parts) -> Response:
     return json_response(openapi(Described(offers, settings.max_instances, keys=parts.keys is not None)))
 
 
-def docs(_parts: Parts, file: str = "docs.html") -> Response:
+def docs(_parts: Parts, file: str = "index.html") -> Response:
     """The viewer of that description."""
-    return page(file)
+    return page("docs", file)
+
+
+def playground(_parts: Parts, file: str = "index.html") -> Response:
+    """The page that tries out whatever is on offer."""
+    return page("playground", file)
+
+
+def about_doors(parts: Parts) -> Response:
+    """What the playground must know to show a client's calls."""
+    settings, tls = parts.settings, bool(parts.settings.tls_cert_file)
+    return json_response({"grpc_port": settings.grpc_port, "tls": tls, "needs_key": parts.keys is not None})
 
 
 MODEL = "/v1/models/<model:model>"
@@ -140,6 +161,9 @@ ROUTES: tuple[tuple[str, str, str, Callable[..., Response]], ...] = (
     ("GET", f"{MODEL}/metadata", "metadata", metadata),
     ("GET", f"{VERSION}/metadata", "version_metadata", metadata),
     ("GET", f"{LABEL}/metadata", "label_metadata", metadata),
+    ("GET", f"{MODEL}/documents/<name>", "document", document),
+    ("GET", f"{VERSION}/documents/<name>", "version_document", document),
+    ("GET", f"{LABEL}/documents/<name>", "label_document", document),
     ("POST", f"{MODEL}:{VERB}", "predict", predict),
     ("POST", f"{VERSION}:{VERB}", "version_predict", predict),
     ("POST", f"{LABEL}:{VERB}", "label_predict", predict),
@@ -149,6 +173,9 @@ ROUTES: tuple[tuple[str, str, str, Callable[..., Response]], ...] = (
     ("GET", "/openapi.json", "openapi", openapi_json),
     ("GET", "/docs", "docs", docs),
     ("GET", "/docs/<file>", "docs_file", docs),
+    ("GET", "/", "playground", playground),
+    ("GET", "/playground/<file>", "playground_file", playground),
+    ("GET", "/playground/doors.json", "about_doors", about_doors),
 )
 
 

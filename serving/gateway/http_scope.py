@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 # Probes come every second from every side; counting them would drown the rest.
 UNCOUNTED = frozenset({"livez", "readyz", "metrics", "oip_live", "oip_ready"})
 # What whoever keeps the gateway running needs to see, and the pages, which say nothing of the models.
-OPEN = UNCOUNTED | {"docs", "docs_file"}
+OPEN = UNCOUNTED | {"docs", "docs_file", "playground", "playground_file", "about_doors"}
 
 
 def json_response(document: object, status: int = 200, mimetype: str = "application/json") -> Response:

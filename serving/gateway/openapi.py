@@ -106,11 +106,22 @@ def _model_paths(what: Described, model: str, offers: tuple[Offer, ...]) -> Json
     for start, parameters in ((path, []), (version, [_version()]), (label, [_label()])):
         paths[start] = {"get": {**status, "parameters": status["parameters"] + parameters}}
         paths[f"{start}/metadata"] = {"get": {**contract, "parameters": contract["parameters"] + parameters}}
+        paths |= _documents(what, start, model, offers, parameters)
     if offers:
         paths |= _verbs(what, path, offers[0], [])
         paths |= _verbs(what, label, offers[0], [_label()])
     for offer in offers:
         paths |= _verbs(what, f"{path}/versions/{offer.version}", offer, [])
+    return paths
+
+
+def _documents(what: Described, path: str, model: str, offers: tuple[Offer, ...], parameters: list[Json]) -> Json:
+    """A path for each document of the newest version on offer."""
+    paths: Json = {}
+    for document in (offers[0].contract.documents or ()) if offers else ():
+        call = _get(what, model, document.title, {})
+        call["responses"]["200"]["content"] = {document.media_type: {"schema": {"type": "string"}}}
+        paths[f"{path}/documents/{document.name}"] = {"get": {**call, "parameters": call["parameters"] + parameters}}
     return paths
 
 
@@ -205,5 +216,5 @@ def _models() -> Schema:
 
 def _contract() -> Schema:
     """Its members; what is inside them is the contract's own matter, and its README's."""
-    names = [field.name for field in dataclasses.fields(ModelContract)]
+    names = [field.name for field in dataclasses.fields(ModelContract) if field.default is dataclasses.MISSING]
     return {"type": "object", "required": names, "properties": {"contract_version": {"type": "integer"}}}

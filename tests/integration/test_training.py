@@ -19,6 +19,7 @@ from serving.contract import (
     CONTRACT_OUTPUT,
     CONTRACT_PROBE,
     CONTRACT_SIGNATURE,
+    DOCUMENTS_SIGNATURE,
     FeatureInput,
     ImageInput,
     ModelContract,
@@ -29,6 +30,7 @@ from tests.training_data import trained as known_of
 from training.datasets import Dataset, encode
 from training.describe import describe
 from training.digest import digest_of, model_weights, saved_weights
+from training.documents import SERVED
 from training.errors import BadArtefact, ConfigError, TrainingDiverged
 from training.evaluate import evaluate
 from training.event_files import EventFiles
@@ -40,6 +42,8 @@ from training.report.page import report
 from training.verify import loaded, verify
 from training.warmup import read_warmup, write_warmup
 
+TEXTS = {"report.html": "<h1>Bericht für München</h1>", "model_card.md": "# Card", "evaluation.json": "{}"}
+
 
 def trained(dataset: Dataset, folder: Path, seed: int = 1, **changes: object) -> tuple[Any, ModelContract]:
     """Train on a small data set and export to the folder: (Keras model, contract)."""
@@ -49,10 +53,16 @@ def trained(dataset: Dataset, folder: Path, seed: int = 1, **changes: object) ->
     fit(model, dataset, settings)
     evaluation = evaluate(dataset, predict(model, dataset, dataset.test))
     contract = describe(
-        model, dataset, settings, seed=seed, evaluation=evaluation, now=datetime(2026, 1, 1, tzinfo=UTC)
+        model,
+        dataset,
+        settings,
+        seed=seed,
+        evaluation=evaluation,
+        now=datetime(2026, 1, 1, tzinfo=UTC),
+        documents=SERVED.values(),
     )
     folder.mkdir()
-    export(model, contract, folder)
+    export(model, contract, folder, TEXTS)
     return model, contract
 
 
@@ -93,6 +103,21 @@ def test_the_contract_signature_answers_a_probe_of_any_length(version: Path, len
         answer = run(CONTRACT_SIGNATURE, {CONTRACT_PROBE: np.arange(length, dtype=np.int32)})[CONTRACT_OUTPUT]
     assert answer.shape == (length,)
     assert set(answer) <= {(version / CONTRACT_FILE).read_bytes()}
+
+
+def test_the_documents_signature_answers_what_the_contract_lists_and_nothing_else(version: Path) -> None:
+    with loaded(version) as run:
+        answer = run(DOCUMENTS_SIGNATURE, {CONTRACT_PROBE: np.zeros(2, np.int32)})
+    assert set(answer) == {document.name for document in contract_of(version).documents or ()} == {"report", "card"}
+    assert answer["report"].tolist() == [TEXTS["report.html"].encode()] * 2
+    assert answer["card"].tolist() == [TEXTS["model_card.md"].encode()] * 2
+
+
+@pytest.mark.parametrize("file", ["report.html", "model_card.md"])
+def test_refuses_a_document_that_differs_from_the_served_one(version: Path, file: str) -> None:
+    (version / "assets.extra" / file).write_text("another")
+    with pytest.raises(BadArtefact, match=f"{file} differs from what the documents signature answers"):
+        verify(version)
 
 
 def test_the_signatures_have_the_contract_s_names_and_open_batches(picture_version: Path, house_version: Path) -> None:
@@ -202,7 +227,7 @@ def test_refuses_a_damaged_artefact(version: Path, damage: Callable[[Path], None
 
 def with_contract(model: Any, contract: ModelContract, folder: Path) -> Path:
     folder.mkdir()
-    export(model, contract, folder)
+    export(model, contract, folder, TEXTS)
     return folder
 
 

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import re
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving import contract as contracts
-from serving.contract import ContractError, FeatureInput, FeatureTensor, ValueOutput
+from serving.contract import ContractError, Document, FeatureInput, FeatureTensor, Place, ValueOutput
 from tests.fakes import house_contract, picture_contract
 
 
@@ -25,6 +26,46 @@ def test_names_in_other_scripts_survive():
     contract = house_contract(description="Häuser 住宅")
 
     assert contract == contracts.from_json(contracts.to_json(contract).encode())
+
+
+PLACE = Place("rooms", "age", 42.0, -124.0, 0.1, 0.125, ("..3", "0.9"), (1.0, 2.5))
+
+
+def full_contract():
+    """With every member that came after the first contracts."""
+    contract = house_contract(documents=(Document("report", "Report", "text/html"),))
+    first, *others = contract.input.features
+    with_quantiles = dataclasses.replace(first, quantiles=(0.0, 50.0, 100.0))
+    features = dataclasses.replace(contract.input, features=(with_quantiles, *others), place=PLACE)
+    goldens = tuple(dataclasses.replace(golden, truth=7.5) for golden in contract.goldens)
+    return dataclasses.replace(contract, input=features, goldens=goldens)
+
+
+def test_what_came_later_comes_back_too():
+    assert full_contract() == contracts.from_json(contracts.to_json(full_contract()))
+
+
+def test_a_contract_without_what_came_later_keeps_its_bytes():
+    """And so the digest that it was published with."""
+    text = contracts.to_json(house_contract())
+
+    assert not {"quantiles", "place", "truth", "documents"} & set(re.findall(r'"(\w+)":', text))
+    assert '"domain":null' in text
+
+
+def test_a_place_names_features_of_the_input():
+    document = json.loads(contracts.to_json(full_contract()))
+    document["input"]["place"]["latitude"] = "Latitude"
+
+    with pytest.raises(ContractError, match=r"the place names features the input lacks: \['Latitude'\]"):
+        contracts.from_json(json.dumps(document))
+
+
+def test_a_document_is_of_a_kind_that_a_browser_can_be_given():
+    document = changed(documents=[{"name": "x", "title": "X", "media_type": "text/javascript"}])
+
+    with pytest.raises(ContractError, match="/documents/0/media_type: expected one of"):
+        contracts.from_json(document)
 
 
 def changed(**members: Any) -> str:

@@ -9,6 +9,7 @@ import re
 import numpy as np
 import pytest
 
+from serving.contract import Document
 from serving.errors import DeadlineExceeded, ModelServerFault, ModelServerUnreachable, Overloaded
 from serving.gateway.http_api import create_app
 from serving.gateway.metrics import Metrics
@@ -295,7 +296,7 @@ NOT_FOUND = [
     ("POST", "/v1/models/:predict", "no-such-path"),
     ("GET", "/v1/models/", "no-such-path"),
     ("GET", "//v1/models", "no-such-path"),
-    ("GET", "/", "no-such-path"),
+    ("GET", "/playground", "no-such-path"),
 ]
 
 
@@ -489,3 +490,32 @@ def test_the_whole_answer_is_json_that_any_parser_reads(client, server):
 
     values = [prediction["value"] for prediction in json.loads(answer.data)["predictions"]]
     np.testing.assert_array_equal(np.array([1e-30, 3.4e38], np.float32), np.array(values, np.float32))
+
+
+def test_the_playground_is_served_at_the_root_to_anybody(client):
+    page = client.get("/")
+
+    assert page.mimetype == "text/html"
+    assert client.get("/playground/main.js").mimetype == "text/javascript"
+    assert client.get("/playground/doors.json").json == {"grpc_port": 8081, "tls": False, "needs_key": False}
+    assert "Set-Cookie" not in page.headers
+
+
+@pytest.mark.parametrize("place", ["", "/versions/1"])
+def test_a_version_s_document_comes_with_its_type_and_may_do_nothing(client, server, place):
+    server.contracts["houses", 1] = house_contract(documents=(Document("report", "Report", "text/html"),))
+    server.documents["houses", 1] = {"report": "<h1>Report</h1>"}
+
+    answer = client.get(f"/v1/models/houses{place}/documents/report")
+
+    assert (answer.status_code, answer.text) == (200, "<h1>Report</h1>")
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert answer.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
+    assert answer.headers["X-Model-Version"] == "1"
+
+
+def test_a_document_that_a_version_does_not_have_is_not_found(client):
+    answer = client.get("/v1/models/houses/documents/report")
+
+    assert (answer.status_code, answer.json["type"]) == (404, "urn:atelier:problem:unknown-model")
+    assert answer.json["detail"] == "version 1 of 'houses' has no such document; it has none"

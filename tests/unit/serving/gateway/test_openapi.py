@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from openapi_spec_validator import validate
 
-from serving.contract import ImageInput
+from serving.contract import Document, ImageInput
 from serving.errors import ServingError
 from serving.gateway.openapi import Described, openapi
 from serving.gateway.openapi_schemas import instance_schema
@@ -180,3 +180,18 @@ def test_keys_are_described_only_where_they_are_asked_for(document):
 
 def test_it_is_json():
     assert json.dumps(openapi(Described(OFFERS, max_instances=3, keys=True)), allow_nan=False)
+
+
+def test_a_model_has_a_path_for_each_document_of_its_newest_version():
+    reported = house_contract(documents=(Document("report", "Report", "text/html"),))
+    offers = {"houses": (Offer(reported, 2), Offer(house_contract(), 1)), "bare": (Offer(house_contract("bare"), 1),)}
+
+    document = openapi(Described(offers, max_instances=3, keys=False))
+
+    validate(document)
+    found = {path: call["get"] for path, call in document["paths"].items() if "/documents/" in path}
+    start = "/v1/models/houses"
+    assert set(found) == {
+        f"{start}{place}/documents/report" for place in ("", "/versions/{version}", "/labels/{label}")
+    }
+    assert set(found[f"{start}/documents/report"]["responses"]["200"]["content"]) == {"text/html"}

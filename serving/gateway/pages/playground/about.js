@@ -1,0 +1,51 @@
+// What the contract says of the model itself: how good it is, where it came from, its documents and its versions.
+
+import { hasKey, modelPath, send } from "./api.js";
+import { element } from "./dom.js";
+import { plain } from "./formats.js";
+
+/** The card about a version on offer. */
+export function aboutView(contract, listed) {
+  const { evaluation, provenance } = contract;
+  const figures = Object.entries(evaluation.metrics).map(([name, value]) => {
+    const range = evaluation.intervals?.[name];
+    return element("div", { class: "figure" }, element("dt", {}, name.replaceAll("_", " ")),
+      element("dd", {}, element("strong", {}, plain(value)), range ? element("small", {}, `${plain(range[0])} to ${plain(range[1])}`) : null));
+  });
+  const facts = {
+    created: provenance.created.slice(0, 10), data: provenance.data_source, seed: provenance.seed, revision: provenance.source_revision.slice(0, 12),
+  };
+  return element("section", { class: "card about", "aria-labelledby": "about-title" },
+    element("h2", { id: "about-title" }, "How good it is, and where it came from"),
+    element("dl", { class: "figures" }, figures),
+    element("p", { class: "hint" }, `On ${plain(evaluation.rows)} rows: ${evaluation.split}.${evaluation.intervals ? " Below each figure its 95% interval." : ""}`),
+    element("dl", { class: "facts" }, Object.entries(facts).map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, String(value))))),
+    element("ul", { class: "links" }, links(contract, listed).map((link) => element("li", {}, link))),
+    versions(listed));
+}
+
+function links(contract, listed) {
+  const path = `${modelPath(contract.name)}/versions/${listed.version}`;
+  const documents = (contract.documents ?? []).map(({ name, title }) => link(`${path}/documents/${encodeURIComponent(name)}`, title));
+  return [...documents, link(`${path}/metadata`, "Contract"), element("a", { href: "docs" }, "API")];
+}
+
+/** A link; where a key must be shown, which links cannot, what it leads to is saved instead. */
+function link(path, title) {
+  return element("a", {
+    href: path, target: "_blank", rel: "noopener",
+    click: async (event) => {
+      if (!hasKey()) return;
+      event.preventDefault();
+      const response = await send(path);
+      const url = URL.createObjectURL(await response.blob());
+      element("a", { href: url, download: path.split("/").at(-1) }).click();
+      URL.revokeObjectURL(url);
+    },
+  }, title);
+}
+
+function versions(listed) {
+  return element("p", { class: "hint versions" }, "Versions: ", listed.versions.map(({ version, state, on_offer: isOffered }, i) =>
+    `${i ? ", " : ""}${version} ${state}${isOffered ? "" : ", not on offer"}`).join(""));
+}

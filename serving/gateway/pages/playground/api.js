@@ -1,0 +1,45 @@
+// Speaks to the gateway that served this page, and to no other host.
+
+let key = ""; // in this page's memory only
+
+/** Show this key with every call from now on. */
+export function useKey(value) { key = value; }
+
+/** Whether a key is shown: then links need it too. */
+export const hasKey = () => key !== "";
+
+/** The gateway did not answer at all. */
+export class Unreachable extends Error {}
+
+/** The gateway answered with a problem document (RFC 9457). */
+export class Problem extends Error {
+  constructor(status, document) {
+    super(document.detail || document.title);
+    this.status = status;
+    this.title = document.title;
+    this.faults = document.errors || []; // {pointer, detail}
+  }
+}
+
+/** GET, or POST where there is a body; the response, whatever its status. */
+export async function send(path, body) {
+  const headers = { ...(key && { "X-API-Key": key }), ...(body !== undefined && { "Content-Type": "application/json" }) };
+  try {
+    return await fetch(path, {
+      method: body === undefined ? "GET" : "POST", headers, body, signal: AbortSignal.timeout(15000),
+    });
+  } catch (error) {
+    throw new Unreachable(`The gateway does not answer (${error.name}).`);
+  }
+}
+
+/** The JSON of an answer, or a Problem. */
+export async function json(path, body) {
+  const response = await send(path, body);
+  const document = await response.json().catch(() => ({ title: `${response.status} ${response.statusText}` }));
+  if (!response.ok) throw new Problem(response.status, document);
+  return document;
+}
+
+/** Where a model's calls begin. */
+export const modelPath = (name) => `v1/models/${encodeURIComponent(name)}`;

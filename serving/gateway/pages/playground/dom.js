@@ -1,0 +1,72 @@
+// Makes elements; nothing here knows what for.
+
+/** An element with attributes (a function is a listener, true or false a flag) and children (null is left out). */
+export function element(name, attributes = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [attribute, value] of Object.entries(attributes)) {
+    if (typeof value === "function") made.addEventListener(attribute, value);
+    else if (typeof value === "boolean") made.toggleAttribute(attribute, value);
+    else made.setAttribute(attribute, value);
+  }
+  made.append(...children.flat().filter((child) => child !== null));
+  return made;
+}
+
+let made = 0;
+
+/** An id that no other element has. */
+export const newId = (word) => `${word}-${++made}`;
+
+/** A colour of the style sheet, as it is in the theme of now. */
+export const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+
+/** Calls back now, and whenever the theme or the element's size changes. */
+export function redrawn(node, draw) {
+  new ResizeObserver(draw).observe(node);
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const again = () => (node.isConnected ? draw() : dark.removeEventListener("change", again));
+  dark.addEventListener("change", again);
+}
+
+/** A canvas's context, its pixels those of the screen, measured in CSS pixels. */
+export function sharp(canvas) {
+  const { clientWidth: width, clientHeight: height } = canvas;
+  const ratio = devicePixelRatio || 1;
+  canvas.width = Math.round(width * ratio);
+  canvas.height = Math.round(height * ratio);
+  const context = canvas.getContext("2d");
+  context.scale(ratio, ratio);
+  return { context, width, height };
+}
+
+/** A tab list that the arrow keys walk, and the tabs' panels if it has any. */
+export function tabList(list) {
+  list.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    const tabs = [...list.querySelectorAll("[role=tab]")];
+    if (!step || !tabs.length) return;
+    event.preventDefault();
+    const next = tabs[(tabs.indexOf(document.activeElement) + step + tabs.length) % tabs.length];
+    next.focus();
+    next.click();
+  });
+}
+
+/** Shows which tab is chosen; only that one is in the order of the Tab key. */
+export function choose(tab, isChosen) {
+  tab.setAttribute("aria-selected", String(isChosen));
+  tab.tabIndex = isChosen ? 0 : -1;
+}
+
+/** A button that copies a text. */
+export function copyButton(label, text) {
+  const button = element("button", {
+    type: "button", class: "copy", "aria-label": label,
+    click: async () => {
+      await navigator.clipboard.writeText(text());
+      button.textContent = "Copied";
+      setTimeout(() => { button.textContent = "Copy"; }, 1500);
+    },
+  }, "Copy");
+  return button;
+}

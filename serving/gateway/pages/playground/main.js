@@ -1,0 +1,174 @@
+// The playground: a tab for each model that the gateway lists, and a view that is made of the contract of the chosen one.
+
+import { aboutView } from "./about.js";
+import { AnswerView } from "./answer.js";
+import { Problem, json, modelPath, useKey } from "./api.js";
+import { Asking } from "./asking.js";
+import { choose, element, tabList } from "./dom.js";
+import { FeatureInput } from "./features.js";
+import { PictureInput } from "./picture.js";
+import { RequestView, verbOf } from "./request.js";
+import { Watch } from "./status.js";
+
+const INSTANCE = "/instances/0"; // where the gateway's pointers into what is asked here begin
+
+const at = (id) => document.getElementById(id);
+let doors = { grpc_port: 8081, tls: location.protocol === "https:", needs_key: false };
+let view = null; // of the model that is shown
+let wanted = ""; // the name of the model whose tab is chosen
+let opening = null; // "name version" while its contract is on its way
+
+/** One model's page: its input, its answer, its request. */
+class ModelView {
+  constructor(contract, listed) {
+    this.contract = contract;
+    this.version = listed.version;
+    this.name = contract.name;
+    this.asking = new Asking(() => this.#ask());
+    this.answer = new AnswerView(contract);
+    this.request = new RequestView();
+    const Input = contract.input.kind === "image" ? PictureInput : FeatureInput;
+    this.input = new Input(contract, () => this.asking.ask());
+    this.node = element("div", { class: `model ${contract.input.kind}` },
+      element("p", { class: "lead" }, contract.description), this.input.node, this.answer.node, this.input.more, this.request.node,
+      aboutView(contract, listed));
+  }
+
+  /** Ask at once. */
+  ask() { this.asking.ask({ now: true }); }
+
+  get isRefused() { return this.answer.node.classList.contains("stale"); }
+
+  leave() {
+    this.asking.stop();
+    this.input.leave();
+  }
+
+  async #ask() {
+    const { truth, instance } = this.input;
+    const began = performance.now();
+    try {
+      const answer = await json(`${modelPath(this.name)}:${verbOf(this.contract)}`, JSON.stringify({ instances: [instance] }));
+      this.#accept(answer, truth, performance.now() - began);
+    } catch (error) {
+      this.#refuse(error);
+    }
+  }
+
+  #accept(answer, truth, took) {
+    this.input.showFaults([]);
+    this.answer.show(answer, truth, took);
+    this.request.show(this.contract, this.input, doors);
+    if (!performance.getEntriesByName("first-answer").length) performance.mark("first-answer");
+  }
+
+  /** A fault is told at the field its pointer names; what has none, and what went wrong otherwise, beside the answer. */
+  #refuse(error) {
+    const faults = (error.faults ?? []).map((fault) => ({ ...fault, pointer: fault.pointer.replace(INSTANCE, "") }));
+    const rest = this.input.showFaults(faults);
+    const words = rest.length || !faults.length ? [error.message] : [`${error.title}: see the marked ${faults.length > 1 ? "fields" : "field"}.`];
+    this.answer.refuse(words.join(" "));
+    if (error instanceof Problem && error.status === 401) watch.look();
+  }
+}
+
+// --- the models ------------------------------------------------------------------------------------------------------
+
+/** After each look at the gateway. */
+function follow({ models, needsKey, isReady, reasons }) {
+  showTrouble(isReady, reasons);
+  at("key").hidden = !needsKey;
+  if (!models) return;
+  if (!models.some((model) => model.name === wanted)) wanted = nameFromAddress(models) ?? models[0]?.name ?? "";
+  showTabs(models);
+  const listed = models.find((model) => model.name === wanted);
+  if (listed) open(listed);
+}
+
+function nameFromAddress(models) {
+  const name = decodeURIComponent(location.hash.slice(1));
+  return models.find((model) => model.name === name)?.name;
+}
+
+/** Show a model's view, made anew where its version has changed. */
+async function open(listed) {
+  const isShown = view?.name === listed.name && view.version === listed.version;
+  if (isShown) {
+    retry();
+    return;
+  }
+  const isLeft = view && view.name !== listed.name;
+  if (!listed.version) {
+    if (isLeft || !view) show(null, element("p", { class: "card hint" }, `${listed.name} is not on offer: ${listed.reason}`));
+    return;
+  }
+  const key = `${listed.name} ${listed.version}`;
+  if (opening === key) return;
+  opening = key;
+  try {
+    const contract = await json(`${modelPath(listed.name)}/versions/${listed.version}/metadata`);
+    if (wanted === listed.name) {
+      const next = new ModelView(contract, listed);
+      show(next, next.node);
+      next.ask();
+    }
+  } catch (error) {
+    if (!view || isLeft) show(null, element("p", { class: "card fault" }, error.message));
+  } finally {
+    opening = null;
+  }
+}
+
+/** What was refused because something was away is asked again; what was refused for its own sake is not. */
+function retry() {
+  if (view.isRefused && !view.node.querySelector("[aria-invalid=true]")) view.ask();
+}
+
+function show(next, node) {
+  view?.leave();
+  view = next;
+  at("model").replaceChildren(node);
+}
+
+function showTabs(models) {
+  const list = at("models");
+  const known = new Map([...list.children].map((tab) => [tab.dataset.model, tab]));
+  for (const model of models) {
+    const tab = known.get(model.name) ?? list.appendChild(newTab(model.name));
+    known.delete(model.name);
+    tab.querySelector(".lamp").className = `lamp ${model.version ? "on" : "off"}`;
+    tab.querySelector("small").textContent = model.version ? `${model.task} · version ${model.version}` : "not on offer";
+    choose(tab, model.name === wanted);
+  }
+  for (const tab of known.values()) tab.remove();
+}
+
+function newTab(name) {
+  const pick = () => {
+    wanted = name;
+    history.replaceState(null, "", `#${encodeURIComponent(name)}`);
+    for (const tab of at("models").children) choose(tab, tab.dataset.model === name);
+    watch.look();
+  };
+  return element("button", { type: "button", role: "tab", class: "tab", "aria-controls": "model", "data-model": name, click: pick },
+    element("span", { class: "lamp" }), element("span", {}, name), element("small"));
+}
+
+function showTrouble(isReady, reasons) {
+  const words = isReady === null ? ["The gateway does not answer."] : reasons.map(([name, reason]) => `${name}: ${reason}.`);
+  const node = at("trouble");
+  const text = words.length ? `${words.join(" ")} Looking again every second.` : "";
+  if (node.textContent !== text) node.textContent = text; // an alert is read out whenever it changes
+  node.hidden = !words.length;
+}
+
+at("key").addEventListener("submit", (event) => {
+  event.preventDefault();
+  useKey(at("key-field").value);
+  watch.look();
+});
+
+tabList(at("models"));
+const watch = new Watch(at("status"), follow);
+json("playground/doors.json").then((told) => { doors = told; }, () => {});
+watch.start();
