@@ -1,39 +1,41 @@
 """`python -m tests.load`: Locust for half a minute, against the gateway that runs here, or one started for it.
 
-Further words go to Locust: `python -m tests.load --users 60 --run-time 5m --html report.html`.
+Further words go to Locust: `python -m tests.load --users 60 --run-time 5m --shape steps --html report.html`. With
+`--host` it is the gateway there, which must be up.
 """
 
+import argparse
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from serving.client import Client
+from serving.client import Client, ProblemError
 
 URL = "http://127.0.0.1:8080"
 DEFAULTS = ["--users", "30", "--spawn-rate", "10", "--run-time", "30s"]
 START_S = 300
 
 
-def is_ready() -> bool:
+def is_ready(url: str) -> bool:
     try:
-        with Client(URL, timeout_s=5) as client:
+        with Client(url, timeout_s=5) as client:
             return client.readiness()[0]
-    except OSError:
+    except (OSError, ProblemError):
         return False
 
 
 @contextmanager
 def stack() -> Iterator[None]:
     """What runs here already, else `python -m serving` for as long as this lasts."""
-    if is_ready():
+    if is_ready(URL):
         yield
         return
     process = subprocess.Popen([sys.executable, "-m", "serving"])
     try:
         until = time.monotonic() + START_S
-        while not is_ready():
+        while not is_ready(URL):
             if process.poll() is not None or time.monotonic() > until:
                 sys.exit("tests.load: python -m serving does not come up")
             time.sleep(0.5)
@@ -44,9 +46,20 @@ def stack() -> Iterator[None]:
 
 
 def main() -> int:
-    command = [sys.executable, "-m", "locust", "-f", "tests/load/locustfile.py", "--headless", "--host", URL]
-    with stack():
-        return subprocess.run([*command, "--only-summary", *DEFAULTS, *sys.argv[1:]], check=False).returncode
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("-H", "--host", default=None)
+    asked, words = parser.parse_known_args()
+    if asked.host is None:
+        with stack():
+            return locust(URL, words)
+    if not is_ready(asked.host):
+        sys.exit(f"tests.load: no gateway is ready at {asked.host}")
+    return locust(asked.host, words)
+
+
+def locust(url: str, words: list[str]) -> int:
+    command = [sys.executable, "-m", "locust", "-f", "tests/load/locustfile.py", "--headless", "--host", url]
+    return subprocess.run([*command, "--only-summary", *DEFAULTS, *words], check=False).returncode
 
 
 if __name__ == "__main__":

@@ -1,41 +1,80 @@
-"""Users of the gateway: one instance or a batch over HTTP, one instance over gRPC. Wrong answers are failures.
+"""Users of the gateway, over HTTP and gRPC, who check every answer. A wrong one is a failure.
 
 `make load`, or by hand: `locust -f tests/load/locustfile.py --host http://127.0.0.1:8080` (and `--grpc-address`).
+With `--master` and `--worker` it runs on many machines; the master judges.
 """
 
 import random
 import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import gevent
+import gevent.pool
 import grpc.experimental.gevent
-from locust import FastHttpUser, User, constant_throughput, events, task
+from locust import FastHttpUser, LoadTestShape, User, events, task
 from locust.env import Environment
+from locust.runners import MasterRunner, WorkerRunner
 
 from serving.client import Client, ProblemError
-from tests.load.objectives import Measured, misses, table
-from tests.load.questions import Question, questions
+from tests.load import objectives
+from tests.load.asks import Ask, draw, prepare
+from tests.load.questions import served_models
+from tests.load.shapes import DEFAULT_RUN_S, LEVELS, users_at
 
 grpc.experimental.gevent.init_gevent()
 
-BATCH = 32
-ASKED: dict[str, list[Question]] = {}  # by model, filled when a run starts
+ASKS: dict[str, Sequence[Ask]] = {}  # by task, filled when a run starts
+DRAIN_S = 15  # for what is under way when an open loop ends: longer than the gateway takes for anything
 
 
 @events.init_command_line_parser.add_listener
 def add_options(parser: Any) -> None:
-    parser.add_argument("--grpc-address", default="127.0.0.1:8081", help="the gRPC door, host:port")
+    """Each may also be set in the environment, by the name of its variable."""
+    add = parser.add_argument
+    add("--grpc-address", env_var="LOAD_GRPC_ADDRESS", default="127.0.0.1:8081", help="the gRPC door, host:port")
+    add("--shape", env_var="LOAD_SHAPE", choices=("", *LEVELS), default="", help="how --users come and go")
+    add(
+        "--loop",
+        env_var="LOAD_LOOP",
+        choices=("closed", "open"),
+        default="closed",
+        help="open: nobody waits for answers",
+    )
+    add(
+        "--rate", env_var="LOAD_RATE", type=float, default=10.0, help="requests a second of each user (closed: at most)"
+    )
+    add("--objectives", env_var="LOAD_OBJECTIVES", default=str(objectives.FILE), help="what must hold: a TOML file")
+
+
+@events.init.add_listener
+def get_ready(environment: Environment, **_: Any) -> None:
+    options = environment.parsed_options
+    objectives.read(Path(options.objectives))  # wrong? then say so before the run, not after it
+    if options.shape and not isinstance(environment.runner, WorkerRunner):
+        run_s, users = options.run_time or DEFAULT_RUN_S, options.num_users or 1
+        environment.shape_class = Shape(options.shape, users, run_s, options.spawn_rate or users)
+        environment.shape_class.runner = environment.runner
+    if environment.host and not isinstance(environment.runner, WorkerRunner):
+        learn(environment)  # now, so that it takes nothing of the run's time
 
 
 @events.test_start.add_listener
 def learn(environment: Environment, **_: Any) -> None:
-    ASKED.update(questions(environment.host or ""))
+    """A worker hears only now from its master where the gateway is."""
+    if not ASKS and not isinstance(environment.runner, MasterRunner):  # which asks nothing itself
+        ASKS.update(prepare(served_models(environment.host or "")))
 
 
 @events.quitting.add_listener
 def judge(environment: Environment, **_: Any) -> None:
     """Set the exit code by the objectives."""
+    if isinstance(environment.runner, WorkerRunner):
+        return
+    must = objectives.read(Path(environment.parsed_options.objectives))
     measured = [
-        Measured(
+        objectives.Measured(
             entry.name,
             entry.num_requests,
             entry.num_failures,
@@ -44,66 +83,110 @@ def judge(environment: Environment, **_: Any) -> None:
         )
         for entry in environment.stats.entries.values()
     ]
-    print(table(measured))
-    missed = misses(measured)
+    missed = objectives.misses(must, measured)
+    print(objectives.table(must, measured))
     print("\n".join(f"MISSED  {line}" for line in missed) or "every objective is met")
     environment.process_exit_code = 1 if missed else 0
 
 
-class HttpCaller(FastHttpUser):
-    """Ten requests a second, most of them for one instance."""
+class Shape(LoadTestShape):
+    """One of `tests.load.shapes`."""
 
-    wait_time = constant_throughput(10)
-    weight = 2
+    abstract = True  # chosen by --shape; else Locust would take it for every run
 
-    @task(9)
-    def single(self) -> None:
-        self._ask("http single", random.choice(ASKED[random.choice(list(ASKED))]), 1)
+    def __init__(self, name: str, users: int, run_s: float, spawn_rate: float) -> None:
+        super().__init__()
+        self._levels, self._users, self._run_s, self._spawn_rate = LEVELS[name], users, run_s, spawn_rate
 
-    @task(1)
-    def batch(self) -> None:
-        self._ask("http batch", random.choice(ASKED[random.choice(list(ASKED))]), BATCH)
-
-    def _ask(self, name: str, question: Question, rows: int) -> None:
-        body = {"instances": [question.instance] * rows}
-        path = f"/v1/models/{question.model}:predict"
-        with self.client.post(path, json=body, name=name, catch_response=True) as response:
-            if response.status_code != 200:
-                response.failure(f"{response.status_code}")
-                return
-            predictions = response.json()["predictions"]
-            faults = {fault for prediction in predictions if (fault := question.fault(prediction))}
-            if faults or len(predictions) != rows:
-                response.failure(f"a wrong answer: {faults or len(predictions)}")
+    def tick(self) -> tuple[int, float] | None:
+        """What Locust asks every second."""
+        users = users_at(self._levels, self.get_run_time() / self._run_s, self._users)
+        return None if users is None else (users, self._spawn_rate)
 
 
-class GrpcCaller(User):
-    """Ten calls a second."""
+class Caller(User):
+    """Asks about `--rate` times a second.
 
-    wait_time = constant_throughput(10)
-    weight = 1
+    Closed loop: waits for its answer, so a slow service is asked less. Open loop: the next request comes when it is due
+    (gaps are exponential, as with many who know nothing of each other), and latency counts from then.
+    """
+
+    abstract = True
+    weights: Mapping[str, int]  # of its tasks
 
     def on_start(self) -> None:
-        self._client = Client(f"grpc://{self.environment.parsed_options.grpc_address}")
+        self._options = self.environment.parsed_options
+        self._under_way = gevent.pool.Group()
+        self._due_s = time.perf_counter()
 
     def on_stop(self) -> None:
-        self._client.close()
+        self._under_way.join(timeout=DRAIN_S)
+
+    def wait_time(self) -> float:
+        gap_s = 1 / self._options.rate
+        self._due_s += random.expovariate(1 / gap_s) if self._is_open else gap_s
+        now_s = time.perf_counter()
+        if not self._is_open:
+            self._due_s = max(self._due_s, now_s)  # what was not asked in time is not made up for
+        return max(0.0, self._due_s - now_s)
 
     @task
-    def single(self) -> None:
-        question = random.choice(ASKED[random.choice(list(ASKED))])
-        began = time.perf_counter()
+    def turn(self) -> None:
+        name, ask = draw(ASKS, self.weights)
+        if self._is_open:
+            self._under_way.spawn(self.ask, name, ask, self._due_s)
+        else:
+            self.ask(name, ask, time.perf_counter())
+
+    def ask(self, name: str, ask: Ask, due_s: float) -> None:
+        """Send it, check the answer, report both."""
+        raise NotImplementedError
+
+    @property
+    def _is_open(self) -> bool:
+        return bool(self._options.loop == "open")
+
+
+class HttpCaller(Caller, FastHttpUser):
+    """Most ask for one instance, as JSON."""
+
+    weight = 2
+    weights: Mapping[str, int] = {"http json 1": 12, "http png 1": 3, "http json 32": 2, "http octets 32": 2}
+    concurrency = 100  # connections of an open loop
+
+    def ask(self, name: str, ask: Ask, due_s: float) -> None:
+        path, headers = f"/v1/models/{ask.model}:predict", {"Content-Type": ask.content_type}
+        with self.client.post(path, data=ask.body, headers=headers, name=name, catch_response=True) as response:
+            response.request_meta["response_time"] = (time.perf_counter() - due_s) * 1000
+            if response.status_code != 200:
+                response.failure(f"status {response.status_code}")
+            elif fault := ask.fault(response.json()["predictions"]):
+                response.failure(f"a wrong answer: {fault}")
+
+
+class GrpcCaller(Caller):
+    """Most ask for one instance."""
+
+    weight = 1
+    weights: Mapping[str, int] = {"grpc 1": 9, "grpc 32": 1}
+
+    def on_start(self) -> None:
+        super().on_start()
+        self._client = Client(f"grpc://{self._options.grpc_address}")
+
+    def on_stop(self) -> None:
+        super().on_stop()
+        self._client.close()
+
+    def ask(self, name: str, ask: Ask, due_s: float) -> None:
         failure: Exception | None = None
         try:
-            [prediction] = self._client.predict(question.model, [question.instance]).predictions
-            if fault := question.fault(dict(prediction)):
+            predictions = self._client.predict(ask.model, ask.instances).predictions
+            took_s = time.perf_counter() - due_s
+            if fault := ask.fault([dict(one) for one in predictions]):
                 failure = AssertionError(f"a wrong answer: {fault}")
         except (ProblemError, OSError) as error:
-            failure = error
+            took_s, failure = time.perf_counter() - due_s, error
         self.environment.events.request.fire(
-            request_type="gRPC",
-            name="grpc single",
-            response_time=(time.perf_counter() - began) * 1000,
-            response_length=0,
-            exception=failure,
+            request_type="gRPC", name=name, response_time=took_s * 1000, response_length=0, exception=failure
         )

@@ -1,0 +1,92 @@
+"""A load test asks what it knows the answer to, and is judged by its objectives, all of them."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from tests.load import objectives
+from tests.load.asks import Ask, draw
+from tests.load.objectives import Measured, misses, table
+from tests.load.questions import Question
+from tests.load.shapes import LEVELS, users_at
+
+OBJECTIVES = objectives.read()
+WELL = [Measured(task, 100, 0, one.p95_ms, one.p99_ms) for task, one in OBJECTIVES.items()]
+BOOT = Question("fashion", [], {"class_id": 9})
+HOUSE = Question("housing", [], {"value": 2.0}, tolerance=0.01)
+
+
+def changed(**changes):
+    return [dataclasses.replace(WELL[0], **changes), *WELL[1:]]
+
+
+def test_a_run_within_its_objectives_misses_none():
+    assert misses(OBJECTIVES, WELL) == []
+
+
+def test_each_objective_can_be_missed_and_is_named():
+    task, objective = WELL[0].task, OBJECTIVES[WELL[0].task]
+    assert misses(OBJECTIVES, changed(failures=1)) == [f"{task}: share of failures 0.01, at most 0"]
+    assert misses(OBJECTIVES, changed(p95_ms=objective.p95_ms + 1)) == [
+        f"{task}: p95, ms {objective.p95_ms + 1:g}, at most {objective.p95_ms:g}"
+    ]
+    assert misses(OBJECTIVES, changed(p99_ms=9999)) == [f"{task}: p99, ms 9999, at most {objective.p99_ms:g}"]
+
+
+def test_a_task_that_nobody_ran_is_a_miss():
+    assert misses(OBJECTIVES, WELL[1:]) == [f"{WELL[0].task}: no request was made"]
+    assert misses(OBJECTIVES, changed(requests=0)) == [f"{WELL[0].task}: no request was made"]
+
+
+def test_the_table_shows_what_was_seen_beside_what_must_hold():
+    [_, first, *others] = table(OBJECTIVES, changed(p95_ms=9999)).splitlines()
+    assert f"9999 / {OBJECTIVES[WELL[0].task].p95_ms:g}" in first
+    assert first.endswith("MISSED")
+    assert all(line.endswith("met") for line in others)
+
+
+def test_a_task_without_an_objective_is_shown_too():
+    assert table({}, [Measured("else", 1, 0, 2, 3)]).splitlines()[1].endswith("none")
+
+
+def test_objectives_that_say_something_else_are_refused_by_name(tmp_path: Path):
+    file = tmp_path / "objectives.toml"
+    file.write_text('["http json 1"]\np50_ms = 3\n')
+    with pytest.raises(ValueError, match="http json 1: expected failure_share, p95_ms, p99_ms, got p50_ms"):
+        objectives.read(file)
+
+
+def test_a_wrong_class_or_value_is_a_fault_and_the_right_one_is_none():
+    assert BOOT.fault({"class_id": 9}) is None
+    assert BOOT.fault({"class_id": 5}) == "expected class_id 9, got 5"
+    assert HOUSE.fault({"value": 2.005}) is None
+    assert HOUSE.fault({"value": 2.5}) == "expected value 2, got 2.5"
+    assert HOUSE.fault({"class_id": 9}) == "expected value 2, got None"
+
+
+def test_every_prediction_of_a_batch_is_checked():
+    ask = Ask("fashion", [BOOT, BOOT])
+    assert ask.fault([{"class_id": 9}, {"class_id": 9}]) is None
+    assert ask.fault([{"class_id": 9}, {"class_id": 0}]) == "expected class_id 9, got 0"
+    assert ask.fault([{"class_id": 9}]) == "expected 2 predictions, got 1"
+
+
+def test_users_draw_only_tasks_that_somebody_can_be_asked():
+    """No model takes images, so there is no picture to send."""
+    ask = Ask("housing", [HOUSE])
+    assert {draw({"json": [ask], "png": []}, {"json": 1, "png": 100})[0] for _ in range(50)} == {"json"}
+
+
+def test_steps_only_grow_and_a_spike_comes_back():
+    passed = [one / 10 for one in range(10)]
+    steps, spike = ([users_at(LEVELS[name], share, 50) for share in passed] for name in ("steps", "spike"))
+    assert steps == sorted(steps)
+    assert (steps[0], steps[-1]) == (10, 50)
+    assert (spike[0], max(spike), spike[-1]) == (10, 50, 10)
+
+
+@pytest.mark.parametrize("name", LEVELS)
+def test_a_shape_ends_with_the_run(name: str):
+    assert users_at(LEVELS[name], 0.999, 1) == 1
+    assert users_at(LEVELS[name], 1.0, 1) is None
