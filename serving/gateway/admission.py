@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from serving.errors import DeadlineExceeded, Overloaded
 
@@ -20,6 +21,15 @@ BETTER, WORSE = 0.5, 0.05
 
 FULL = "the gateway has as many requests under way as it takes"
 TOO_LATE = "the gateway has so much under way that the answer would come too late"
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request's stay: from when, and how many were under way then, this one among them."""
+
+    model: str
+    began: float  # on the admission's clock
+    company: int
 
 
 class Admission:
@@ -45,20 +55,22 @@ class Admission:
         Raises:
             Overloaded: it must not begin.
         """
-        company = self._enter(model, timeout_s)
-        began = self._clock()
+        visit = self.enter(model, timeout_s)
         try:
             yield
-            self._learn(model, (self._clock() - began) / company)
+            self.learn(visit)
         except DeadlineExceeded:
-            self._learn(model, (self._clock() - began) / company, at_least=True)
+            self.learn(visit, at_least=True)
             raise
         finally:
-            with self._lock:
-                self._under_way -= 1
+            self.leave()
 
-    def _enter(self, model: str, timeout_s: float) -> int:
-        """Count it; how many are under way, this one among them."""
+    def enter(self, model: str, timeout_s: float) -> Visit:
+        """A request's work begins; whoever enters must leave.
+
+        Raises:
+            Overloaded: it must not begin.
+        """
         with self._lock:
             if self.is_full:
                 raise Overloaded(FULL)
@@ -66,14 +78,20 @@ class Admission:
             if self._under_way and self._share_s.get(model, 0) * (self._under_way + 1) > timeout_s:
                 raise Overloaded(TOO_LATE)
             self._under_way += 1
-            return self._under_way
+            return Visit(model, self._clock(), self._under_way)
 
-    def _learn(self, model: str, share_s: float, *, at_least: bool = False) -> None:
+    def leave(self) -> None:
+        """One request's work is over."""
+        with self._lock:
+            self._under_way -= 1
+
+    def learn(self, visit: Visit, *, at_least: bool = False) -> None:
         """The processors are shared: of n requests under way, each takes about n times what it would take alone.
 
         Args:
             at_least: it would have taken longer; and it may be of a model that there is not.
         """
+        model, share_s = visit.model, (self._clock() - visit.began) / visit.company
         with self._lock:
             if at_least and share_s < self._share_s.get(model, math.inf):
                 return

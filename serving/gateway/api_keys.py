@@ -8,6 +8,7 @@ import hmac
 import re
 import secrets
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from serving.errors import TooManyRequests, Unauthenticated
 from serving.gateway.rate_limits import RateLimits
 from serving.gateway.settings import Settings
 
+# Whose key the request of this thread bears, where that was looked up and counted before it came to a thread.
+admitted_key: ContextVar[str] = ContextVar("admitted_key", default="")
 # So that a scanner for leaked secrets can tell one.
 PREFIX = "atelier_"
 KEY_BYTES = 32
@@ -49,18 +52,27 @@ class ApiKeys:
         """
         if presented is None:
             raise Unauthenticated("this gateway asks for an API key, and none was sent")
-        index = self._find(hashlib.sha256(presented.encode(errors="replace")).digest())
+        index = self.find(presented)
         if index is None:
             raise Unauthenticated("the API key that was sent is not one of this gateway's")
+        return self.take(index)
+
+    def find(self, presented: str) -> int | None:
+        """Which of our keys this is. Each is compared, in constant time, so that the time tells nothing."""
+        presented_hash = hashlib.sha256(presented.encode(errors="replace")).digest()
+        matches = [hmac.compare_digest(key.hash, presented_hash) for key in self._keys]
+        return matches.index(True) if any(matches) else None
+
+    def take(self, index: int) -> str:
+        """Count a request of that key's; whose it is.
+
+        Raises:
+            TooManyRequests: it came too often.
+        """
         wait_s = self._limits.take(index)
         if wait_s > 0:
             raise TooManyRequests(self._keys[index].requests_per_second or 0, wait_s)
         return self._keys[index].name
-
-    def _find(self, presented: bytes) -> int | None:
-        """Each is compared, in constant time, so that the time tells nothing."""
-        matches = [hmac.compare_digest(key.hash, presented) for key in self._keys]
-        return matches.index(True) if any(matches) else None
 
 
 def presented_key(authorization: str | None, x_api_key: str | None) -> str | None:

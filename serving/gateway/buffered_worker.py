@@ -22,7 +22,8 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from serving.gateway import deadlines, turns
 from serving.gateway.connection import READ, Connection, Phase
-from serving.gateway.incoming import Incoming
+from serving.gateway.incoming import Incoming, Received
+from serving.gateway.plain_requests import KnownHeads
 from serving.gateway.problems import Problem
 from serving.gateway.refusals import BROKEN, NO_ROOM, TOO_SLOW, Refused, answer_bytes
 from serving.gateway.waiting import Waiting
@@ -59,6 +60,7 @@ class BufferedWorker(ThreadWorker):  # type: ignore[misc]
     limits: ConnectionLimits
     busy_threads: int  # requests that threads work on at the same time, before some are turned away
     tls: ssl.SSLContext | None = None
+    heads: KnownHeads
     alive: bool  # gunicorn's: false once the worker is to stop
 
     def __init__(self, *arguments: Any) -> None:
@@ -67,13 +69,25 @@ class BufferedWorker(ThreadWorker):  # type: ignore[misc]
         self._buffered_bytes = 0
         self._scratch = memoryview(bytearray(RECEIVE_BYTES))
         self._next_tick = 0.0
+        self.heads = KnownHeads()
 
     def may_accept(self) -> bool:
         """Asked again and again until it says yes."""
         return True
 
-    def check_request(self, connection: Connection, request: Any) -> None:
+    def check_request(self, connection: Connection, request: Received) -> None:
         """Raise Refused for a request that no application should see."""
+
+    def take(self, _connection: Connection) -> bool:
+        """Answer its request without a thread, by calling `answer` later; or say no, now or by `hand_to_thread`."""
+        return False
+
+    def patience_s(self) -> float:
+        """How long a turn may wait for something to happen."""
+        return TICK_S
+
+    def end_turn(self) -> None:
+        """All that has come was looked at."""
 
     def is_leaving(self) -> bool:
         """Clients should go elsewhere with their next request."""
@@ -82,7 +96,7 @@ class BufferedWorker(ThreadWorker):  # type: ignore[misc]
     def count_refusal(self, reason: str) -> None:
         """A client was refused or closed here, before any application."""
 
-    def turn_away(self, _request: Any) -> bytes | None:
+    def turn_away(self, _request: Received) -> bytes | None:
         """The answer to a request that no thread shall see, while there are as many as threads already."""
         return None
 
@@ -105,7 +119,8 @@ class BufferedWorker(ThreadWorker):  # type: ignore[misc]
         self._close()
 
     def _turn(self, timeout_s: float) -> None:
-        self.wait_for_and_dispatch_events(timeout_s)
+        self.wait_for_and_dispatch_events(min(timeout_s, self.patience_s()))
+        self.end_turn()
         now = time.monotonic()
         if now >= self._next_tick:
             self._next_tick = now + TICK_S
@@ -149,7 +164,7 @@ class BufferedWorker(ThreadWorker):  # type: ignore[misc]
             return False
         if len(self._waiting) >= self.limits.max_connections:
             self._make_room()
-        incoming = Incoming(self.cfg, client, self.limits.max_body_bytes)
+        incoming = Incoming(self.cfg, client, self.limits.max_body_bytes, self.heads)
         connection = Connection(client_socket, client, listener.getsockname(), incoming)
         self._waiting.put(connection, Phase.HEAD)
         self._guard(self._welcome, connection)
@@ -258,28 +273,40 @@ class BufferedWorker(ThreadWorker):  # type: ignore[misc]
         self._count_memory(connection)
         self._keep_within_memory()
 
-    def _hand_over(self, connection: Connection, request: Any) -> None:
-        """Give a whole request to a thread. The socket stays watched: most clients send nothing before their answer."""
+    def _hand_over(self, connection: Connection, request: Received) -> None:
+        """Have a whole request answered. The socket stays watched: most clients send nothing before their answer."""
         self.check_request(connection, request)
         if self.is_leaving():
             request.force_close()
         is_alone = not connection.incoming.is_cut and not connection.incoming.has_begun  # nothing comes after it
         if is_alone and self._is_full() and (answer := self.turn_away(request)):
-            connection.keeps = not request.should_close()
+            connection.keeps = not request.is_last
             connection.sock.sendall(answer)
             self._send(connection)
             return
         connection.request, connection.is_answered = request, False
         connection.handed_over_at = time.perf_counter()
         self._wait(connection, Phase.BUSY, READ)
+        if not self.take(connection):
+            self.hand_to_thread(connection)
+
+    def hand_to_thread(self, connection: Connection) -> None:
+        """Have the application answer."""
         self.enqueue_req(connection)
+
+    def answer(self, connection: Connection, answer: bytes, *, is_last: bool) -> None:
+        """Send a whole answer to a request that was taken."""
+        connection.request, connection.is_answered, connection.keeps = None, True, not is_last
+        connection.sock.sendall(answer)
+        self._guard(self._send, connection)
 
     def handle(self, connection: Connection) -> int:
         """In a thread: answer, and send what can be sent at once; the event the rest waits for."""
+        assert connection.request is not None  # noqa: S101 (tells mypy what being in a thread means)
         try:
             with turns.taken():
                 deadlines.waited_s.set(time.perf_counter() - connection.handed_over_at)
-                connection.keeps = self.handle_request(connection.request, connection)
+                connection.keeps = self.handle_request(connection.request.message, connection)
         except Exception:
             self.log.exception("an answer failed")
             connection.keeps = False

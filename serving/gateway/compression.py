@@ -4,6 +4,7 @@ import gzip
 import zlib
 
 from flask import Request, Response
+from werkzeug.datastructures import Accept
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
 CODINGS = ("gzip", "x-gzip")  # two names of the same (RFC 9110, 8.4.1.3)
@@ -54,6 +55,16 @@ def compress(request: Request, response: Response) -> None:
     ):
         return
     response.vary.add("Accept-Encoding")
-    if len(response.data) >= MIN_BYTES and request.accept_encodings.quality("gzip") > 0:
-        response.data = gzip.compress(response.data, LEVEL, mtime=0)
+    if len(response.data) >= MIN_BYTES and takes_gzip(request.accept_encodings):
+        response.data = deflated(response.data)
         response.headers["Content-Encoding"] = "gzip"
+
+
+def takes_gzip(accepted: Accept) -> bool:
+    """Whether a client that accepts these codings takes gzip."""
+    return accepted.quality("gzip") > 0
+
+
+def deflated(body: bytes) -> bytes:
+    """As gzip; the same bytes for the same body."""
+    return gzip.compress(body, LEVEL, mtime=0)

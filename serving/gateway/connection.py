@@ -10,7 +10,7 @@ import ssl
 from contextlib import suppress
 from typing import Any, cast
 
-from serving.gateway.incoming import Incoming
+from serving.gateway.incoming import Incoming, Received
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
@@ -84,7 +84,7 @@ class Connection:
         self.client, self.server = client, server  # addresses; gunicorn's names
         self.incoming = incoming
         self.sock = Outbox()  # gunicorn writes answers to what has this name
-        self.request: Any = None  # the one being answered
+        self.request: Received | None = None  # the one being answered
         self.phase = Phase.HEAD  # changed by Waiting alone
         self.since = 0.0  # monotonic seconds: when the phase began
         self.deadline = 0.0  # … and when it is to end

@@ -24,8 +24,18 @@ def time_allowed_s(asked: str | None, most_s: float) -> float:
     Raises:
         BadRequest: it is no number of seconds above 0.
     """
+    asked_s = time_asked_s(asked)
+    return most_s if asked_s is None else min(asked_s, most_s)
+
+
+def time_asked_s(asked: str | None) -> float | None:
+    """The header's value as seconds.
+
+    Raises:
+        BadRequest: it is no number of seconds above 0.
+    """
     if asked is None:
-        return most_s
+        return None
     if not SECONDS.fullmatch(asked) or float(asked) == 0:
         raise BadRequest(f"{HEADER}: expected seconds above 0 in decimal digits, like 2 or 0.25")
-    return min(float(asked), most_s)
+    return float(asked)

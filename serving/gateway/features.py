@@ -1,6 +1,7 @@
 """Feature instances, objects by name or lists in the contract's order, become the float32 tensors a model takes.
 
-Two paths that must agree (a property test says so): `_accept` is fast and says no, `_explain` is slow and says why.
+Two paths that must agree (a property test says so): `accept_features` is fast and says no, `_explain` is slow and
+says why.
 """
 
 from collections.abc import Iterator
@@ -21,10 +22,18 @@ def read_features(spec: FeatureInput, instances: list[Any]) -> dict[str, NDArray
     Raises:
         InvalidInput: with a pointer to each missing, unknown or wrong feature.
     """
+    accepted = accept_features(spec, instances)
+    if accepted is None:
+        raise refuse(_explain([feature.name for feature in spec.features], instances))
+    return accepted
+
+
+def accept_features(spec: FeatureInput, instances: list[Any]) -> dict[str, NDArray[np.float32]] | None:
+    """The same; None where a row breaks the contract."""
     names = [feature.name for feature in spec.features]
     table = _accept(names, instances)
     if table is None:
-        raise refuse(_explain(names, instances))
+        return None
     return {tensor.name: table[:, [names.index(name) for name in tensor.features]] for tensor in spec.tensors}
 
 

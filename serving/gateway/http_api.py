@@ -12,6 +12,7 @@ from werkzeug.routing import BaseConverter
 from serving import contract
 from serving.errors import ModelNotReady, UnknownModel
 from serving.gateway import http_scope, oip_http
+from serving.gateway.answers import Answer
 from serving.gateway.bodies import read_body
 from serving.gateway.documents import read_document
 from serving.gateway.health import is_ready, models_health
@@ -68,7 +69,12 @@ def predict(parts: Parts, model: str, verb: str, version: Selector = None) -> Re
     prediction = parts.predictor.predict(call, http_scope.time_left_s())
     g.version = str(prediction.offer.version)
     parts.metrics.predictions.observe(prediction.offer.contract, prediction.offer.version, prediction.outputs)
-    return json_response({"model": _maker(prediction.offer), "predictions": prediction.answers})
+    return json_response(answer_document(prediction.offer, prediction.answers))
+
+
+def answer_document(offer: Offer, answers: list[Answer]) -> dict[str, Any]:
+    """The JSON of an answered prediction."""
+    return {"model": _maker(offer), "predictions": answers}
 
 
 def list_models(parts: Parts) -> Response:

@@ -11,7 +11,7 @@ from flask import Flask, Response, g, request
 from serving.errors import DeadlineExceeded, ModelServerFault
 from serving.gateway import deadlines, phases
 from serving.gateway.access_log import Answered, log_answered
-from serving.gateway.api_keys import presented_key
+from serving.gateway.api_keys import admitted_key, presented_key
 from serving.gateway.compression import compress
 from serving.gateway.metrics import Metrics
 from serving.gateway.parts import Parts
@@ -28,10 +28,14 @@ UNCOUNTED = frozenset({"livez", "readyz", "metrics", "oip_live", "oip_ready"})
 OPEN = UNCOUNTED | {"docs", "docs_file", "playground", "playground_file", "about_doors"}
 
 
-def json_response(document: object, status: int = 200, mimetype: str = "application/json") -> Response:
+def json_bytes(document: object) -> bytes:
     """A document as JSON; float32 numbers with as few digits as they need, a newline for terminals."""
-    text = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
-    return Response(text, status, mimetype=mimetype)
+    return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
+
+
+def json_response(document: object, status: int = 200, mimetype: str = "application/json") -> Response:
+    """A document, answered as JSON."""
+    return Response(json_bytes(document), status, mimetype=mimetype)
 
 
 def time_left_s() -> float:
@@ -61,7 +65,7 @@ def install(app: Flask, parts: Parts) -> None:
             route = f" {request.url_rule.rule}" if request.url_rule else ""
             g.scope.enter_context(inside(g.scope.enter_context(parts.tracing.request(request.method + route, _header))))
         if parts.keys is not None and request.endpoint not in OPEN:
-            g.key_name = parts.keys.admit(_presented_key())
+            g.key_name = admitted_key.get() or parts.keys.admit(_presented_key())
         g.expires = g.began + deadlines.time_allowed_s(
             request.headers.get(deadlines.HEADER), settings.request_timeout_s
         )

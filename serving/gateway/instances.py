@@ -4,8 +4,8 @@ import math
 from typing import Any
 
 from serving.contract import ImageInput, ModelContract
-from serving.gateway.features import read_features
-from serving.gateway.images import read_images
+from serving.gateway.features import accept_features, read_features
+from serving.gateway.images import accept_images, read_images
 from serving.gateway.model_server import Tensors
 from serving.gateway.raw_tensors import TensorBatch, check_form
 from serving.gateway.tensor_values import read_tensors
@@ -58,6 +58,14 @@ def read_instances(contract: ModelContract, instances: Instances) -> Tensors:
     if isinstance(contract.input, ImageInput):
         return {contract.input.tensor: read_images(contract.input, instances)}
     return read_features(contract.input, instances)
+
+
+def accept_instances(contract: ModelContract, instances: list[Any], *, no_booleans: bool) -> Tensors | None:
+    """The same tensors, soon; None where an instance breaks the contract, or takes longer: read_instances can say."""
+    if isinstance(contract.input, ImageInput):
+        pixels = accept_images(contract.input, instances, no_booleans=no_booleans)
+        return None if pixels is None else {contract.input.tensor: pixels}
+    return accept_features(contract.input, instances)
 
 
 def _check_size(size: int, max_instances: int, path: Path) -> None:

@@ -5,7 +5,7 @@ PROMETHEUS_MULTIPROC_DIR when that package is imported: __main__ sets it first),
 """
 
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, start_http_server
@@ -14,6 +14,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 
 import serving
 from serving.gateway import phases
+from serving.gateway.phases import Phase
 from serving.gateway.prediction_metrics import PredictionMetrics
 
 # From a millisecond (a cached constant) to the request timeout's order, each about twice the last.
@@ -133,6 +134,24 @@ class Metrics:
         everybody = CollectorRegistry()
         AllWorkers(everybody, path=self._folder)  # type: ignore[no-untyped-call]
         return generate_latest(everybody)
+
+
+class AnsweredSeries:
+    """Where one version's answered predictions by one verb are counted, looked up once."""
+
+    def __init__(self, metrics: Metrics, model: str, version: str, verb: str) -> None:
+        self._requests = metrics.requests.labels(model, version, verb, "200")
+        self._seconds = metrics.request_seconds.labels(model, verb)
+        self._phase_seconds = [(phase, metrics.phase_seconds.labels(model, version, phase)) for phase in phases.PHASES]
+
+    def count(self, seconds: Mapping[Phase, float]) -> float:
+        """One request, by where its time went; all of it together."""
+        in_all_s = sum(seconds.values())
+        self._requests.inc()
+        self._seconds.observe(in_all_s)
+        for phase, series in self._phase_seconds:
+            series.observe(seconds[phase])
+        return in_all_s
 
 
 class AllWorkers(MultiProcessCollector):

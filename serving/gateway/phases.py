@@ -5,11 +5,12 @@ A thread that answers no request (a watch, checking goldens) has no phases, and 
 
 import time
 from contextvars import ContextVar
-from typing import Literal
+from typing import Literal, get_args
 
 # Validation is all from the arrival to the model's tensors, encoding all from its outputs to the answer. Waiting is for
 # a thread, and for the calls to the model server before ours.
 Phase = Literal["validation", "waiting", "model_server", "encoding"]
+PHASES: tuple[Phase, ...] = get_args(Phase)
 
 
 class Laps:

@@ -3,6 +3,8 @@
 A drift of the data shows here first. Labels come from contracts, never from clients.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
@@ -47,11 +49,15 @@ class PredictionMetrics:
             "atelier_out_of_domain", "Instances unlike the training data.", MODEL, registry=registry
         )
 
-    def observe(self, contract: ModelContract, version: int, outputs: Outputs) -> None:
-        """Count one answered request."""
+    def observe(
+        self, contract: ModelContract, version: int, outputs: Outputs, sizes: Sequence[int] | None = None
+    ) -> None:
+        """Count one answered request, or several of these sizes, whose outputs are together."""
         model = (contract.name, str(version))
         of_interest = outputs[contract.output.tensor]  # (instances, width)
-        self.instances.labels(contract.name).observe(len(of_interest))
+        observe_size = self.instances.labels(contract.name).observe
+        for size in (len(of_interest),) if sizes is None else sizes:
+            observe_size(size)
         if isinstance(contract.output, ClassOutput):
             counts = np.bincount(of_interest.argmax(axis=1))
             for class_id in counts.nonzero()[0].tolist():

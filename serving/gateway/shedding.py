@@ -5,11 +5,11 @@ through gunicorn's parser a tenth; so the usual case, a request that came whole,
 """
 
 import re
-from typing import Any
 
 from serving.errors import Overloaded
 from serving.gateway.access_log import Answered, log_answered
 from serving.gateway.admission import FULL
+from serving.gateway.incoming import Received
 from serving.gateway.parts import Parts
 from serving.gateway.predictor import TASK_OF_VERB
 from serving.gateway.problems import problem_of
@@ -38,15 +38,16 @@ class Shedding:
         self._requests = parts.metrics.requests
         self._refusals = parts.metrics.refusals
 
-    def refuse(self, request: Any) -> bytes | None:
-        """The answer to a request that gunicorn read; None where it asks for no prediction, and costs little."""
+    def refuse(self, received: Received) -> bytes | None:
+        """The answer to a request; None where it asks for no prediction, and costs little."""
+        request = received.message
         asked = PREDICTION.fullmatch(request.path)
         if request.method != "POST" or asked is None:
             return None
         identifier = request_id(next((value for name, value in request.headers if name == "X-REQUEST-ID"), ""))
         if not self._count(asked["model"] or asked["tensor_model"], asked["verb"] or asked["tensor_verb"], identifier):
             return None
-        return answer_bytes(OVERLOADED, identifier, is_last=request.should_close())
+        return answer_bytes(OVERLOADED, identifier, is_last=received.is_last)
 
     def refuse_bytes(self, received: bytes) -> bytes | None:
         """The answer to bytes that are one whole prediction request and nothing else; None where that is not sure."""

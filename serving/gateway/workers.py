@@ -4,6 +4,7 @@ import logging
 import select
 import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
@@ -12,15 +13,18 @@ from gunicorn.glogging import Logger
 
 from serving.gateway import tls
 from serving.gateway.admission import SPARE_THREADS
-from serving.gateway.api_keys import ApiKeys, configured_keys
+from serving.gateway.api_keys import ApiKeys, admitted_key, configured_keys
 from serving.gateway.buffered_worker import BufferedWorker, ConnectionLimits
 from serving.gateway.connection import Connection, Phase
 from serving.gateway.http_api import create_app
+from serving.gateway.incoming import Received
 from serving.gateway.logs import configure_logging
 from serving.gateway.main_process import MainProcess
 from serving.gateway.metrics import forget_worker
 from serving.gateway.offers import ModelWatch
 from serving.gateway.parts import build_parts
+from serving.gateway.plain_requests import KnownHeads, PlainRequests
+from serving.gateway.prediction_lane import PredictionLane, has_lane
 from serving.gateway.refusals import NO_CERTIFICATE, Refused
 from serving.gateway.settings import Settings
 from serving.gateway.shared_flag import SharedFlag
@@ -118,6 +122,7 @@ class Worker(BufferedWorker):
         self.limits = connection_limits(self.app.settings)
         self.busy_threads = self.app.settings.threads
         self.is_open = SharedFlag()
+        self._lane: PredictionLane | None = None
         self._began = time.monotonic()
 
     def init_process(self) -> None:
@@ -125,7 +130,37 @@ class Worker(BufferedWorker):
         self.tls = tls.http_context(self.app.settings)
         super().init_process()
 
-    def check_request(self, connection: Connection, request: Any) -> None:
+    def run(self) -> None:
+        """With a lane of its own."""
+        parts = self.app.parts
+        if has_lane(parts):
+            self._lane = PredictionLane(parts, self)
+            self.heads = KnownHeads(PlainRequests(parts.settings.models, parts.keys).recognise)
+        super().run()
+
+    def take(self, connection: Connection) -> bool:
+        """By the lane, where it is an ordinary prediction."""
+        return self._lane is not None and self._lane.take(connection)
+
+    def patience_s(self) -> float:
+        """Until somebody's time may be up in the lane."""
+        return super().patience_s() if self._lane is None else self._lane.patience_s
+
+    def end_turn(self) -> None:
+        """Whoever came goes to the model server."""
+        if self._lane is not None:
+            self._lane.end_turn()
+
+    def defer(self, callback: Callable[..., None], *arguments: Any) -> None:
+        """Have it called by the loop; from any thread."""
+        self.method_queue.defer(callback, *arguments)
+
+    def handle_request(self, request: Any, connection: Connection) -> Any:
+        """In a thread, which is told whose key was counted before."""
+        admitted_key.set(connection.request.key_name if connection.request else "")
+        return super().handle_request(request, connection)
+
+    def check_request(self, connection: Connection, request: Received) -> None:
         """Where clients must show a certificate, only probes come without."""
         if self.app.settings.tls_client_ca_file and request.path not in PROBES and not connection.has_certificate():
             raise Refused(NO_CERTIFICATE)
@@ -140,7 +175,7 @@ class Worker(BufferedWorker):
         """This worker ends, or all of them do."""
         return super().is_leaving() or self.app.leaving.is_set()
 
-    def turn_away(self, request: Any) -> bytes | None:
+    def turn_away(self, request: Received) -> bytes | None:
         """What the loop itself answers, when there is too much to do."""
         answer: bytes | None = self.app.shedding.refuse(request)
         return answer

@@ -1,0 +1,42 @@
+"""A prediction's answer as bytes, the same as gunicorn and Flask make of it. Knows no socket and no model server."""
+
+import time
+from email.utils import formatdate
+
+from gunicorn import SERVER
+
+from serving.gateway.compression import MIN_BYTES, deflated
+from serving.gateway.security_headers import HEADERS
+
+_SECURITY = "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
+
+
+class Dates:
+    """The Date header, made once a second."""
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._text = ""
+
+    def now(self) -> str:
+        """The time as HTTP has it."""
+        second = int(time.time())
+        if second != self._second:
+            self._second, self._text = second, formatdate(second, usegmt=True)
+        return self._text
+
+
+_dates = Dates()
+
+
+def plain_answer(body: bytes, request_id: str, *, takes_gzip: bool, is_last: bool) -> tuple[bytes, int]:
+    """A whole HTTP/1.1 response with a JSON body; and how long the body is as it is sent."""
+    coding = ""
+    if takes_gzip and len(body) >= MIN_BYTES:
+        body, coding = deflated(body), "Content-Encoding: gzip\r\n"
+    head = (
+        f"HTTP/1.1 200 OK\r\nServer: {SERVER}\r\nDate: {_dates.now()}\r\n"
+        f"Connection: {'close' if is_last else 'keep-alive'}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\nX-Request-Id: {request_id}\r\n{_SECURITY}Vary: Accept-Encoding\r\n{coding}\r\n"
+    )
+    return head.encode() + body, len(body)
