@@ -9,7 +9,7 @@ from serving.contract import ImageInput
 from serving.errors import InvalidInput
 from serving.gateway import image_files
 from serving.gateway.encoded_images import EncodedImage
-from serving.gateway.images import _accept, _explain, read_images
+from serving.gateway.images import _accept, _explain, accept_images, read_images
 from tests.image_files import png
 
 SPEC = ImageInput("pixels", (2, 3), 0, 255, 1 / 255)
@@ -121,6 +121,16 @@ def test_the_fast_path_refuses_exactly_what_the_slow_one_explains(instances):
     explained = list(_explain(SPEC, instances))
 
     assert accepted == (not explained)
+
+
+@given(st.lists(images, min_size=1, max_size=3))
+def test_the_lane_accepts_the_same_pictures_to_the_same_tensors(instances):
+    expected = _accept(SPEC, instances)
+    no_booleans = "True" not in repr(instances) and "False" not in repr(instances)
+    for promised in {False, no_booleans}:
+        accepted = accept_images(SPEC, instances, no_booleans=promised)
+        assert (accepted is None) == (expected is None)
+        np.testing.assert_array_equal(accepted, expected)
 
 
 def test_raw_pixels_are_a_flat_image():

@@ -63,7 +63,7 @@ def test_a_body_over_the_limit_is_not_waited_for_and_ends_the_connection(text):
 
     request = incoming.next_request()
 
-    assert request.should_close()
+    assert request.is_last
     assert not incoming.wants_continue
     assert len(request.body.read()) in (0, 101)
 

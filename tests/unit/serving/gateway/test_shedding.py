@@ -87,7 +87,8 @@ def test_what_is_anything_else_or_not_surely_one_request_is_left_to_others(shedd
 
 
 def request(path: str, method: str = "POST", *headers: tuple[str, str], closes: bool = False) -> SimpleNamespace:
-    return SimpleNamespace(method=method, path=path, headers=headers, should_close=lambda: closes)
+    message = SimpleNamespace(method=method, path=path, headers=headers)
+    return SimpleNamespace(message=message, is_last=closes)
 
 
 def test_a_request_that_was_read_is_refused_alike_with_its_own_id(shedding):
