@@ -15,12 +15,10 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from grpc_health.v1 import health_pb2
 from grpc_status import rpc_status
 
-from serving.gateway.grpc_api import METHODS, SERVICE
+from serving.gateway.grpc_api import SERVICE
 from serving.generated.atelier.prediction.v1 import prediction_pb2 as wire
 from tests.gateway_process import DEADLINE_S, wait_until
 from tests.ports import free_port
-
-REQUESTS = {name: request for name, _, request, _ in METHODS}
 
 
 @dataclass
@@ -56,7 +54,7 @@ class GrpcClient:
         """The future of a call."""
         return self.channel.unary_unary(
             f"/{SERVICE}/{method}",
-            request_serializer=REQUESTS[method].SerializeToString,
+            request_serializer=getattr(wire, f"{method}Request").SerializeToString,
             response_deserializer=getattr(wire, f"{method}Response").FromString,
         ).future(
             request, timeout=timeout_s, metadata=[*metadata, *([("x-request-id", request_id)] if request_id else [])]

@@ -8,6 +8,7 @@ import grpc
 
 from serving import contract
 from serving.gateway.encoded_images import EncodedImage
+from serving.gateway.grpc_predictions import Method
 from serving.gateway.grpc_scope import Scope, answered
 from serving.gateway.listing import list_model
 from serving.gateway.parts import Parts
@@ -18,7 +19,7 @@ SERVICE = wire.DESCRIPTOR.services_by_name["PredictionService"].full_name
 
 
 def prediction_service(parts: Parts) -> grpc.GenericRpcHandler:
-    """The handlers of the whole service."""
+    """The handlers of all that predicts nothing."""
     handlers = {
         name: grpc.unary_unary_rpc_method_handler(
             answered(parts, verb, view), request.FromString, lambda reply: reply.SerializeToString()
@@ -28,16 +29,14 @@ def prediction_service(parts: Parts) -> grpc.GenericRpcHandler:
     return grpc.method_handlers_generic_handler(SERVICE, handlers)
 
 
-def classify(parts: Parts, request: wire.ClassifyRequest, scope: Scope) -> wire.ClassifyResponse:
+def classification(_request: wire.ClassifyRequest, prediction: Prediction) -> wire.ClassifyResponse:
     """A class for each instance."""
-    prediction = _predict(parts, "classify", request, scope, request.top_k if request.HasField("top_k") else None)
     answers = [wire.Classification(**answer) for answer in prediction.answers]
     return wire.ClassifyResponse(model=_maker(prediction.offer), predictions=answers)
 
 
-def regress(parts: Parts, request: wire.RegressRequest, scope: Scope) -> wire.RegressResponse:
+def regression(_request: wire.RegressRequest, prediction: Prediction) -> wire.RegressResponse:
     """A value for each instance."""
-    prediction = _predict(parts, "regress", request, scope)
     answers = [wire.Regression(**answer) for answer in prediction.answers]
     return wire.RegressResponse(model=_maker(prediction.offer), predictions=answers)
 
@@ -57,27 +56,31 @@ def get_model(parts: Parts, request: wire.GetModelRequest, scope: Scope) -> wire
 
 # method, verb in the metrics (the HTTP door's words), request, view
 METHODS: tuple[tuple[str, str, Any, Callable[..., Any]], ...] = (
-    ("Classify", "classify", wire.ClassifyRequest, classify),
-    ("Regress", "regress", wire.RegressRequest, regress),
     ("ListModels", "list", wire.ListModelsRequest, list_models),
     ("GetModel", "metadata", wire.GetModelRequest, get_model),
 )
 
 
-def _predict(
-    parts: Parts,
-    verb: str,
-    request: wire.ClassifyRequest | wire.RegressRequest,
-    scope: Scope,
-    top_k: int | None = None,
-) -> Prediction:
+def _classify(_parts: Parts, request: wire.ClassifyRequest, scope: Scope) -> Call:
+    return _call("classify", request, scope, request.top_k if request.HasField("top_k") else None)
+
+
+def _regress(_parts: Parts, request: wire.RegressRequest, scope: Scope) -> Call:
+    return _call("regress", request, scope)
+
+
+PREDICTIONS = (
+    Method(f"/{SERVICE}/Classify", "classify", wire.ClassifyRequest, _classify, classification),
+    Method(f"/{SERVICE}/Regress", "regress", wire.RegressRequest, _regress, regression),
+)
+
+
+def _call(
+    verb: str, request: wire.ClassifyRequest | wire.RegressRequest, scope: Scope, top_k: int | None = None
+) -> Call:
     scope.model = request.model
     instances = [_instance(instance) for instance in request.instances]
-    call = Call(request.model, _version(request), verb, instances, top_k)
-    prediction = parts.predictor.predict(call, scope.timeout_s)
-    scope.version = str(prediction.offer.version)
-    parts.metrics.predictions.observe(prediction.offer.contract, prediction.offer.version, prediction.outputs)
-    return prediction
+    return Call(request.model, _version(request), verb, instances, top_k)
 
 
 def _instance(instance: wire.Instance) -> Any:

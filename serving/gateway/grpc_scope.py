@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
@@ -19,6 +19,7 @@ from serving.gateway.grpc_faults import BUG, Fault, fault_of
 from serving.gateway.parts import Parts
 from serving.gateway.request_ids import request_id
 from serving.gateway.spans import current, inside
+from serving.gateway.tracing import Header
 
 log = logging.getLogger(__name__)
 
@@ -38,75 +39,86 @@ Reply = TypeVar("Reply")
 class Scope:
     """One call under way. The view says which model it was about, and which version answered."""
 
+    verb: str
+    request_id: str
     timeout_s: float
     key_name: str = ""
     model: str = ""
     version: str = ""
+    began: float = field(default_factory=time.perf_counter)
 
 
 def answered(
     parts: Parts, verb: str, view: Callable[[Parts, Request, Scope], Reply]
 ) -> Callable[[Request, grpc.ServicerContext], Reply]:
-    """The view as gRPC calls it."""
+    """The view as gRPC calls it, in a thread of the call's own."""
 
     def answer(request: Request, context: grpc.ServicerContext) -> Reply:
-        with parts.tracing.request(f"grpc {verb}", partial(_metadata, context)) as span, inside(span):
-            reply, fault = _answer(parts, verb, view, request, context)
+        metadata = partial(_metadata, context)
+        with parts.tracing.request(f"grpc {verb}", metadata) as span, inside(span):
+            scope = begin(parts, verb, metadata, context.time_remaining())
+            context.send_initial_metadata(first_metadata(scope))
+            outcome: Reply | Exception
+            try:
+                admit(parts, scope, metadata)
+                outcome = view(parts, request, scope)
+            except Exception as error:  # noqa: BLE001 (the door's last word: a bug is answered and logged)
+                outcome = error
+            fault = end(parts, scope, request, outcome)
         if fault is not None:
             context.abort_with_status(rpc_status.to_status(fault.status()))  # which raises
-        return reply  # type: ignore[return-value]
+        return outcome  # type: ignore[return-value]
 
     return answer
 
 
-def _answer(
-    parts: Parts,
-    verb: str,
-    view: Callable[[Parts, Request, Scope], Reply],
-    request: Request,
-    context: grpc.ServicerContext,
-) -> tuple[Reply | None, Fault | None]:
-    """The reply or the fault, counted, logged and traced."""
-    began = time.perf_counter()
-    id_ = request_id(_metadata(context, REQUEST_ID) or "")
-    context.send_initial_metadata(((REQUEST_ID, id_), *_trace_response()))
+def begin(parts: Parts, verb: str, metadata: Header, asked_s: float | None) -> Scope:
+    """A call has come; `asked_s` is how long its client waits. The span is the current one."""
     phases.begin()
-    scope = Scope(_time_left_s(context, parts.settings.request_timeout_s))
-    reply, fault = None, None
     parts.metrics.in_flight.inc()
-    try:
-        if parts.keys is not None and verb not in OPEN:
-            scope.key_name = parts.keys.admit(_presented_key(context))
-        reply = view(parts, request, scope)
-    except Exception as error:  # noqa: BLE001 (the door's last word: a bug is answered and logged)
-        fault = _explained(error, id_)
-    finally:
-        parts.metrics.in_flight.dec()
+    most_s = parts.settings.request_timeout_s
+    # The client's deadline, but never more than ours.
+    timeout_s = most_s if asked_s is None else min(asked_s, most_s)
+    return Scope(verb, request_id(metadata(REQUEST_ID) or ""), timeout_s)
+
+
+def admit(parts: Parts, scope: Scope, metadata: Header) -> None:
+    """Refuse who shows no key, or shows it too often; some calls need none."""
+    if parts.keys is not None and scope.verb not in OPEN:
+        shown = presented_key(metadata("authorization"), metadata("x-api-key"))
+        scope.key_name = parts.keys.admit(shown)
+
+
+def first_metadata(scope: Scope) -> tuple[tuple[str, str], ...]:
+    """What the client gets before the answer: the call's id, and which trace this is."""
+    traces = (("traceresponse", value) for name, value in current().carried() if name == "traceparent")
+    return ((REQUEST_ID, scope.request_id), *traces)
+
+
+def end(parts: Parts, scope: Scope, request: object, outcome: object) -> Fault | None:
+    """The call is over, with its reply or an exception: count, log and trace it. The fault to tell, if it is one."""
+    fault = _explained(outcome, scope.request_id) if isinstance(outcome, Exception) else None
+    parts.metrics.in_flight.dec()
     code = fault.kind.code.name if fault else "OK"
-    seconds = time.perf_counter() - began
-    _count(parts, scope, verb, code, seconds)
+    seconds = time.perf_counter() - scope.began
+    _count(parts, scope, code, seconds)
     if fault:  # under the HTTP door's name for it
         parts.metrics.refusals.labels(_model(parts, scope), fault.kind.reason.lower().replace("_", "-")).inc()
     answered = Answered(
-        request_id=id_,
-        call=f"grpc {verb} {scope.model}".strip(),
-        verb=verb,
+        request_id=scope.request_id,
+        call=f"grpc {scope.verb} {scope.model}".strip(),
+        verb=scope.verb,
         code=code,
         milliseconds=seconds * 1e3,
         model=scope.model,
         version=scope.version,
         key=scope.key_name,
         request_bytes=_size(request),
-        response_bytes=_size(reply),
+        response_bytes=_size(outcome),
     )
     _trace(answered)
     log_answered(answered)
-    return reply, fault
-
-
-def _trace_response() -> tuple[tuple[str, str], ...]:
-    """Which trace this is, for the client."""
-    return tuple(("traceresponse", value) for name, value in current().carried() if name == "traceparent")
+    return fault
 
 
 def _trace(answered: Answered) -> None:
@@ -137,25 +149,15 @@ def _explained(error: Exception, id_: str) -> Fault:
     return fault
 
 
-def _time_left_s(context: grpc.ServicerContext, most_s: float) -> float:
-    """The client's deadline, but never more than ours."""
-    asked_s = context.time_remaining()
-    return most_s if asked_s is None else min(asked_s, most_s)
-
-
 def _metadata(context: grpc.ServicerContext, key: str) -> str | None:
     return next((str(value) for name, value in context.invocation_metadata() if name == key), None)
 
 
-def _presented_key(context: grpc.ServicerContext) -> str | None:
-    return presented_key(_metadata(context, "authorization"), _metadata(context, "x-api-key"))
-
-
-def _count(parts: Parts, scope: Scope, verb: str, code: str, seconds: float) -> None:
+def _count(parts: Parts, scope: Scope, code: str, seconds: float) -> None:
     model = _model(parts, scope)
     parts.metrics.observe_phases(model, scope.version)
-    parts.metrics.requests.labels(model, scope.version, verb, code).inc()
-    parts.metrics.request_seconds.labels(model, verb).observe(seconds)
+    parts.metrics.requests.labels(model, scope.version, scope.verb, code).inc()
+    parts.metrics.request_seconds.labels(model, scope.verb).observe(seconds)
 
 
 def _model(parts: Parts, scope: Scope) -> str:

@@ -19,9 +19,11 @@ from grpc_reflection.v1alpha.reflection import enable_server_reflection
 
 from serving.gateway import grpc_tls
 from serving.gateway.api_keys import configured_keys
-from serving.gateway.grpc_api import SERVICE, prediction_service
+from serving.gateway.grpc_api import PREDICTIONS, SERVICE, prediction_service
 from serving.gateway.grpc_health import OffersHealth
+from serving.gateway.grpc_predictions import Predictions
 from serving.gateway.logs import configure_logging
+from serving.gateway.oip_grpc import PREDICTIONS as INFERENCES
 from serving.gateway.oip_grpc import SERVICE as INFERENCE
 from serving.gateway.oip_grpc import inference_service
 from serving.gateway.parts import Parts, build_parts
@@ -65,10 +67,12 @@ def running(parts: Parts) -> Iterator[HealthServicer]:
     server.add_generic_rpc_handlers((prediction_service(parts), inference_service(parts)))
     add_HealthServicer_to_server(health.servicer, server)
     enable_server_reflection((SERVICE, INFERENCE, HEALTH, REFLECTION), server)
+    predictions = Predictions(server, parts, (*PREDICTIONS, *INFERENCES))
     bind(server, settings)
     serve_metrics(parts)
     poller = parts.poller(lambda _watch: health.update())
     server.start()
+    predictions.start()
     poller.start()
     log.info("listening on %s port %d", settings.grpc_host, settings.grpc_port)
     try:

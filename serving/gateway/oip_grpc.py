@@ -7,10 +7,12 @@ from typing import Any
 import grpc
 
 from serving.gateway import oip
+from serving.gateway.grpc_predictions import Method
 from serving.gateway.grpc_scope import Scope, answered
 from serving.gateway.health import is_ready, models_health
 from serving.gateway.model_server import Tensor
 from serving.gateway.parts import Parts
+from serving.gateway.predictor import Call, Prediction
 from serving.gateway.raw_tensors import RawTensor, TensorBatch
 from serving.gateway.violations import Path, invalid
 from serving.generated.inference import open_inference_pb2 as wire
@@ -29,7 +31,7 @@ CONTENTS = {
 
 
 def inference_service(parts: Parts) -> grpc.GenericRpcHandler:
-    """The handlers of the whole service."""
+    """The handlers of all that predicts nothing."""
     handlers = {
         name: grpc.unary_unary_rpc_method_handler(
             answered(parts, verb, view), request.FromString, lambda reply: reply.SerializeToString()
@@ -69,16 +71,12 @@ def model_metadata(parts: Parts, request: wire.ModelMetadataRequest, scope: Scop
     return wire.ModelMetadataResponse(**asdict(about))
 
 
-def model_infer(parts: Parts, request: wire.ModelInferRequest, scope: Scope) -> wire.ModelInferResponse:
+def inferred(request: wire.ModelInferRequest, prediction: Prediction) -> wire.ModelInferResponse:
     """Output tensors for input tensors; as raw bytes where those came so."""
-    scope.model = request.model_name
-    parts.offers.watch(request.model_name)  # an unknown model is the first thing to say
-    batch = _batch(request)
-    prediction = oip.infer(parts, request.model_name, request.model_version, batch, scope.timeout_s)
-    scope.version = str(prediction.offer.version)
-    reply = wire.ModelInferResponse(model_name=request.model_name, model_version=scope.version, id=request.id)
+    version = str(prediction.offer.version)
+    reply = wire.ModelInferResponse(model_name=request.model_name, model_version=version, id=request.id)
     reply.parameters["digest"].string_param = prediction.offer.contract.digest
-    for name in oip.wanted(prediction, batch):
+    for name in _output_names(request) or prediction.outputs:
         _add_output(reply, name, prediction.outputs[name], is_raw=bool(request.raw_input_contents))
     return reply
 
@@ -90,8 +88,20 @@ METHODS: tuple[tuple[str, str, Any, Callable[..., Any]], ...] = (
     ("ModelReady", "oip_model_ready", wire.ModelReadyRequest, model_ready),
     ("ServerMetadata", "oip_server", wire.ServerMetadataRequest, server_metadata),
     ("ModelMetadata", "oip_metadata", wire.ModelMetadataRequest, model_metadata),
-    ("ModelInfer", "infer", wire.ModelInferRequest, model_infer),
 )
+
+
+def _infer(parts: Parts, request: wire.ModelInferRequest, scope: Scope) -> Call:
+    scope.model = request.model_name
+    parts.offers.watch(request.model_name)  # an unknown model is the first thing to say
+    return Call(request.model_name, oip.selector(request.model_version), "predict", _batch(request))
+
+
+PREDICTIONS = (Method(f"/{SERVICE}/ModelInfer", "infer", wire.ModelInferRequest, _infer, inferred),)
+
+
+def _output_names(request: wire.ModelInferRequest) -> tuple[str, ...]:
+    return tuple(output.name for output in request.outputs)
 
 
 def _batch(request: wire.ModelInferRequest) -> TensorBatch:
@@ -103,7 +113,7 @@ def _batch(request: wire.ModelInferRequest) -> TensorBatch:
     for index, output in enumerate(request.outputs):
         oip.refuse_parameters(output.parameters, ("outputs", index))
     inputs = tuple(_input(request, index) for index in range(len(request.inputs)))
-    return TensorBatch(inputs, tuple(output.name for output in request.outputs))
+    return TensorBatch(inputs, _output_names(request))
 
 
 def _input(request: wire.ModelInferRequest, index: int) -> RawTensor:

@@ -16,7 +16,7 @@ from serving.gateway import phases
 from serving.gateway.admission import Admission
 from serving.gateway.answers import Answer, check_top_k, to_answers
 from serving.gateway.instances import Instances, check_batch, read_instances, split_block
-from serving.gateway.model_server import SignatureRunner, VersionGone
+from serving.gateway.model_server import SignatureRunner, Tensors, VersionGone
 from serving.gateway.outputs import Outputs, check_outputs
 
 # The verb of each task; `predict` fits every task.
@@ -74,6 +74,25 @@ class Prediction:
         return to_answers(self.offer.contract, self.outputs, self.top_k)
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A call whose instances are the model's tensors."""
+
+    offer: Offer
+    inputs: Tensors
+    top_k: int | None = None
+
+    @property
+    def rows(self) -> int:
+        """How many instances."""
+        return len(next(iter(self.inputs.values())))
+
+    def answered(self, outputs: Tensors) -> Prediction:
+        """What the model server gave, if it is what the contract promises."""
+        phases.lap("model_server")
+        return Prediction(self.offer, check_outputs(self.offer.contract, outputs, self.rows), self.top_k)
+
+
 class OfferBook(Protocol):
     """What is on offer; offers.py keeps it."""
 
@@ -118,11 +137,9 @@ class Predictor:
         raise ModelNotReady(call.model, "its versions went away faster than they could be asked")
 
     def _ask(self, call: Call, offer: Offer, expires: float) -> Prediction:
-        check_verb(call.verb, offer.contract)
-        instances = check_batch(split_block(offer.contract, call.instances), self._max_instances)
-        top_k = check_top_k(offer.contract, call.top_k)
-        outputs = infer(self._server, offer, instances, lambda: self._left(expires))
-        return Prediction(offer, outputs, top_k)
+        asked = prepare(call, offer, self._max_instances)
+        outputs = self._server.predict(call.model, offer.version, asked.inputs, self._left(expires))
+        return asked.answered(outputs)
 
     def _left(self, expires: float) -> float:
         """Seconds left of the call's time."""
@@ -138,11 +155,18 @@ def check_verb(verb: str, contract: ModelContract) -> None:
         raise WrongTask(contract.name, contract.task, verb)
 
 
-def infer(server: SignatureRunner, offer: Offer, instances: Instances, time_left_s: Callable[[], float]) -> Outputs:
-    """Raw instances → every output the contract promises. Clients' calls and goldens go this same way."""
+def prepare(call: Call, offer: Offer, max_instances: int) -> Asked:
+    """Check a call against the contract, and make tensors of it."""
+    check_verb(call.verb, offer.contract)
+    instances = check_batch(split_block(offer.contract, call.instances), max_instances)
+    top_k = check_top_k(offer.contract, call.top_k)
     inputs = read_instances(offer.contract, instances)
     phases.lap("validation")
-    outputs = server.predict(offer.contract.name, offer.version, inputs, time_left_s())
-    phases.lap("model_server")
-    rows = len(next(iter(inputs.values())))
-    return check_outputs(offer.contract, outputs, rows)
+    return Asked(offer, inputs, top_k)
+
+
+def infer(server: SignatureRunner, offer: Offer, instances: Instances, time_left_s: Callable[[], float]) -> Outputs:
+    """Raw instances → every output the contract promises. Goldens go this way, which is the one of clients' calls."""
+    asked = Asked(offer, read_instances(offer.contract, instances))
+    outputs = server.predict(offer.contract.name, offer.version, asked.inputs, time_left_s())
+    return asked.answered(outputs).outputs

@@ -10,9 +10,9 @@ from contextlib import ExitStack
 from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import predict_pb2
 
+from serving.direct_method import Call
 from serving.model_server import metrics
 from serving.model_server.batching_runner import BatchingRunner
-from serving.model_server.direct_method import Call
 from serving.model_server.grpc_api import need_model_spec, status_details
 from serving.model_server.predict import Step, predict_response, prepare_request
 from serving.model_server.servable import Servable

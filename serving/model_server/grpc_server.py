@@ -12,8 +12,8 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from serving.direct_method import DirectMethod
 from serving.generated.atelier.serverconfig.v1 import server_config_pb2
-from serving.model_server.direct_method import DirectMethod
 from serving.model_server.flags import Flags
 from serving.model_server.grpc_api import ModelService, PredictionService
 from serving.model_server.grpc_health import health_handler

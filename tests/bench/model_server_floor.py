@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 
-from serving.model_server.direct_method import DirectMethod
+from serving.direct_method import DirectMethod
 from tests.bench.model_server_callers import PREDICT
 
 THREADS = 16  # calls at a time, as in the naive server

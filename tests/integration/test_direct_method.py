@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import pytest
 
-from serving.model_server.direct_method import Call, DirectMethod
+from serving.direct_method import Call, DirectMethod
 
 WAIT_S = 30.0
 PATH = "/test.Service/Direct"
@@ -133,7 +133,7 @@ def test_knows_how_long_the_client_waits(start: Start) -> None:
     running = start(handle)
     running.call(b"", timeout_s=100.0)
     running.call(b"", timeout_s=None)
-    assert 0 < left[0] <= 100
+    assert 0 < left[0] <= 102  # gRPC rounds long times up, by about a hundredth
     assert left[1] > 365 * 24 * 3600
 
 

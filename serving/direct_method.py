@@ -1,7 +1,8 @@
 """A unary gRPC method whose threads wait on a completion queue of their own, as those of gRPC's C++ server do.
 
-In `grpc.server` a call passes through three threads, and waking them is most of what it costs: README.md has figures.
-This stands on the private API that `grpc.server` is written on, `cygrpc`. It knows bytes and no message.
+In `grpc.server` a call passes through three threads, and waking them is most of what it costs: figures are in
+model_server/README.md. This stands on the private API that `grpc.server` is written on, `cygrpc`. It knows bytes and no
+message.
 """
 
 import logging
@@ -18,6 +19,9 @@ _logger = logging.getLogger(__name__)
 _NO_FLAGS = 0
 _STATUS_CODES = {int(code): code for code in cygrpc.StatusCode}
 
+# Names and values; the value of a name in -bin is bytes.
+Metadata = tuple[tuple[str, str | bytes], ...]
+
 
 class Call:
     """One call. It is answered once, from any thread."""
@@ -26,6 +30,15 @@ class Call:
         self.request = request
         self._event = event
         self._on_end = on_end
+        self._initial_metadata: Metadata | None = None
+
+    def metadata(self, name: str) -> str | None:
+        """What the client sent under this name, first if several; in lower case, not in -bin."""
+        return next((value for key, value in self._event.invocation_metadata if key == name), None)
+
+    def send_first(self, metadata: Metadata) -> None:
+        """Metadata that the client gets before the answer; it leaves with it."""
+        self._initial_metadata = metadata
 
     def time_remaining_s(self) -> float:
         """How long the client still waits; centuries if for ever."""
@@ -34,23 +47,23 @@ class Call:
 
     def reply(self, response: bytes) -> None:
         """Answer with a serialised message."""
-        self._end(cygrpc.StatusCode.ok, "", cygrpc.SendMessageOperation(response, _NO_FLAGS))
+        self._end(cygrpc.StatusCode.ok, "", None, cygrpc.SendMessageOperation(response, _NO_FLAGS))
 
-    def fail(self, code: int, details: str) -> None:
-        """Answer with a status, by its number."""
-        self._end(_STATUS_CODES[code], details)
+    def fail(self, code: int, details: str, metadata: Metadata | None = None) -> None:
+        """Answer with a status, by its number, and metadata that follows it."""
+        self._end(_STATUS_CODES[code], details, metadata)
 
     def fail_unforeseen(self, error: Exception) -> None:
         """Answer for a bug, in the words of `grpc.server`, and log it."""
         _logger.error("Exception calling application", exc_info=error)
         self.fail(cygrpc.StatusCode.unknown, f"Exception calling application: {error}")
 
-    def _end(self, code: Any, details: str, *message: Any) -> None:
+    def _end(self, code: Any, details: str, metadata: Metadata | None, *message: Any) -> None:
         self._event.call.start_server_batch(
             (
-                cygrpc.SendInitialMetadataOperation(None, _NO_FLAGS),
+                cygrpc.SendInitialMetadataOperation(self._initial_metadata, _NO_FLAGS),
                 *message,
-                cygrpc.SendStatusFromServerOperation(None, code, details.encode(), _NO_FLAGS),
+                cygrpc.SendStatusFromServerOperation(metadata, code, details.encode(), _NO_FLAGS),
                 cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS),
             ),
             self._on_end,
