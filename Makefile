@@ -64,7 +64,7 @@ containers: install ## run the container tests: images, compose, pods (needs an 
 	$(BIN)/python -m pytest tests/containers -m containers
 
 images: ## build the container images
-	@docker compose --profile images build
+	@docker compose --profile images --profile load build
 
 up: ## train once, then serve in containers (the same as docker compose up)
 	@docker compose up
@@ -77,7 +77,7 @@ render: ## show what the Kubernetes overlays come to
 
 sbom: install ## the bill of materials (CycloneDX) of each image, from its lock file, into build/sbom/
 	@mkdir -p build/sbom
-	@for part in training serving/gateway serving/model_server; do \
+	@for part in training serving/gateway serving/model_server tests/load; do \
 	  $(BIN)/cyclonedx-py requirements $$part/requirements.lock --output-reproducible -o build/sbom/$$(basename $$part).cdx.json; done
 	@ls build/sbom/*
 
@@ -116,6 +116,7 @@ lock: install ## resolve requirements.lock again from pyproject.toml
 	$(call lock_image,serving/gateway,--extra gateway --extra tracing)
 	$(call lock_image,serving/model_server,--extra model-server)
 	$(call lock_image,training,--extra training)
+	$(call lock_image,tests/load,--group load)
 
 # An image installs only what its part needs, of the versions that are tested.
 define lock_image

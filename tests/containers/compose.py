@@ -25,13 +25,24 @@ class Compose:
             "ATELIER_MODEL_SERVER_IMAGE": f"atelier/model-server:{__version__}",
         }
 
-    def __call__(self, *words: str, timeout_s: int = LONGEST_START_S) -> str:
-        command = ["docker", "compose", "--project-name", PROJECT, *words]
-        done = subprocess.run(
-            command, env=self._environ, capture_output=True, text=True, timeout=timeout_s, check=False
-        )
+    def __call__(self, *words: str, **environ: str) -> str:
+        done = self._run(*words, **environ)
         assert done.returncode == 0, f"{words}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
         return done.stdout
+
+    def exit_code(self, service: str) -> int:
+        """A service's, once it has ended."""
+        return self._run("wait", service).returncode
+
+    def _run(self, *words: str, **environ: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            ["docker", "compose", "--project-name", PROJECT, *words],
+            env={**self._environ, **environ},
+            capture_output=True,
+            text=True,
+            timeout=LONGEST_START_S,
+            check=False,
+        )
 
     def client(self) -> Client:
         return Client(f"http://127.0.0.1:{self.http_port}")

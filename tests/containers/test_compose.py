@@ -68,7 +68,7 @@ def image_bytes(name):
     return int(size.stdout)
 
 
-@pytest.mark.parametrize("image", ["gateway", "model-server", "training"])
+@pytest.mark.parametrize("image", ["gateway", "load", "model-server", "training"])
 def test_images_say_what_they_are(images, image):
     shown = subprocess.run(
         ["docker", "image", "inspect", f"atelier/{image}:{__version__}"], check=True, capture_output=True, text=True

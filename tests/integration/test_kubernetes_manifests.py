@@ -13,12 +13,15 @@ import yaml
 
 from serving import __version__
 from serving.environment import variable_names
+from serving.gateway.metrics import Metrics
 from serving.gateway.settings import Settings
 from serving.model_server.flags import Flags, parse
 from training.presets import PRESETS
 
 K8S = Path("k8s")
 SCHEMAS = ("1.36", "1.37")  # the two newest that kubernetes-validate has
+OVERLAYS = ("dev", "production", "kserve")
+COMPONENTS = sorted(folder.name for folder in (K8S / "components").iterdir())
 OPERATORS = {"ServiceMonitor", "PrometheusRule", "InferenceService", "ScaledObject"}  # not Kubernetes's own kinds
 DOORS = ("gateway-http", "gateway-grpc")
 SERVED = ("model-server", *DOORS)
@@ -68,6 +71,8 @@ def pod_specs(objects: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
             specs[one["metadata"]["name"]] = one["spec"]["template"]["spec"]
         elif one["kind"] == "CronJob":
             specs[one["metadata"]["name"]] = one["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+        elif one["kind"] == "InferenceService":
+            specs |= {part: one["spec"][part] for part in ("predictor", "transformer")}
     return specs
 
 
@@ -75,7 +80,7 @@ def main_container(objects: list[dict[str, Any]], workload: str) -> dict[str, An
     return pod_specs(objects)[workload]["containers"][0]
 
 
-@pytest.mark.parametrize("overlay", ["dev", "production", "kserve"])
+@pytest.mark.parametrize("overlay", OVERLAYS)
 @pytest.mark.parametrize("version", SCHEMAS)
 def test_every_object_meets_kubernetes_own_schemas(overlay, version):
     for one in render(K8S / "overlays" / overlay):
@@ -83,16 +88,22 @@ def test_every_object_meets_kubernetes_own_schemas(overlay, version):
             kubernetes_validate.validate(one, version, strict=True)
 
 
-@pytest.mark.parametrize("component", sorted(folder.name for folder in (K8S / "components").iterdir()))
+@pytest.mark.parametrize("component", COMPONENTS)
 def test_every_component_can_be_put_on_the_base_alone(tmp_path, component):
     for one in with_component(tmp_path, component):
         if one["kind"] not in OPERATORS:
             kubernetes_validate.validate(one, SCHEMAS[-1], strict=True)
 
 
-@pytest.mark.parametrize("overlay", ["dev", "production"])
-def test_no_pod_may_do_more_than_it_must(overlay):
-    for name, spec in pod_specs(render(K8S / "overlays" / overlay)).items():
+@pytest.fixture(params=[*OVERLAYS, "load"])
+def pods(request, tmp_path):
+    """Name of the workload → its pods' spec, of each overlay, and of the component that has workloads of its own."""
+    is_overlay = request.param in OVERLAYS
+    return pod_specs(render(K8S / "overlays" / request.param) if is_overlay else with_component(tmp_path, "load"))
+
+
+def test_no_pod_may_do_more_than_it_must(pods):
+    for name, spec in pods.items():
         assert spec["automountServiceAccountToken"] is False, name
         assert spec["enableServiceLinks"] is False, name
         assert spec["securityContext"]["runAsNonRoot"] is True, name
@@ -105,9 +116,8 @@ def test_no_pod_may_do_more_than_it_must(overlay):
             assert context["capabilities"] == {"drop": ["ALL"]}, name
 
 
-@pytest.mark.parametrize("overlay", ["dev", "production"])
-def test_every_container_says_what_it_needs_and_at_most_takes(overlay):
-    for name, spec in pod_specs(render(K8S / "overlays" / overlay)).items():
+def test_every_container_says_what_it_needs_and_at_most_takes(pods):
+    for name, spec in pods.items():
         for container in [*spec["containers"], *spec.get("initContainers", [])]:
             assert {"cpu", "memory"} <= container["resources"]["requests"].keys(), name
             assert "memory" in container["resources"]["limits"], name
@@ -248,6 +258,70 @@ def test_service_monitors_scrape_ports_that_exist(production):
         assert {endpoint["port"] for endpoint in monitor["spec"]["endpoints"]} <= ports
 
 
+@pytest.mark.parametrize("component", ["autoscaling", "keda"])
+def test_nothing_fixes_the_number_that_an_autoscaler_moves(tmp_path, component):
+    objects = with_component(tmp_path, component)
+    scaled = [o["spec"] for o in objects if o["kind"] in ("HorizontalPodAutoscaler", "ScaledObject")]
+    assert scaled
+    for spec in scaled:
+        assert "replicas" not in the(objects, "Deployment", spec["scaleTargetRef"]["name"])["spec"]
+        least, most = (spec.get(f"{end}Replicas", spec.get(f"{end}ReplicaCount")) for end in ("min", "max"))
+        assert 2 <= least < most
+
+
+def test_keda_asks_for_a_metric_that_the_gateways_give(tmp_path):
+    [trigger] = the(with_component(tmp_path, "keda"), "ScaledObject", "model-server")["spec"]["triggers"]
+    assert trigger["type"] == "prometheus"
+    assert trigger["metadata"].keys() == {"serverAddress", "query", "threshold"}
+    [name] = re.findall(r"atelier_\w+", trigger["metadata"]["query"])
+    assert f"# TYPE {name.removesuffix('_sum')} histogram" in Metrics().exposition().decode()
+
+
+def test_kserve_runs_the_same_parts_in_the_same_manner():
+    objects = render(K8S / "overlays/kserve")
+    production = render(K8S / "overlays/production")
+    parts = the(objects, "InferenceService", "atelier")["spec"]
+    served = {"predictor": "model-server", "transformer": "gateway-http"}
+    for part, workload in served.items():
+        [container] = parts[part]["containers"]
+        ours = main_container(production, workload)
+        assert container["image"] == ours["image"]
+        assert {port["containerPort"] for port in container["ports"]} <= {p["containerPort"] for p in ours["ports"]}
+        assert {m["mountPath"] for m in container["volumeMounts"]} <= {m["mountPath"] for m in ours["volumeMounts"]}
+        assert parts[part]["minReplicas"] >= 2
+    configs = {o["metadata"]["name"] for o in objects if o["kind"] == "ConfigMap"}
+    assert {v["configMap"]["name"] for v in parts["predictor"]["volumes"] if "configMap" in v} <= configs
+    assert {e["configMapRef"]["name"] for e in parts["transformer"]["containers"][0]["envFrom"]} <= configs
+    assert parts["predictor"]["shareProcessNamespace"] is True
+    assert not parse(parts["predictor"]["containers"][0]["args"]).unknown
+
+
+def test_the_load_asks_the_gateways_and_its_job_is_the_verdict(tmp_path):
+    objects = with_component(tmp_path, "load")
+    settings = gateway_settings(objects)
+    master, workers = the(objects, "Job", "load")["spec"], the(objects, "Job", "load-worker")["spec"]
+    assert (master["backoffLimit"], master["template"]["spec"]["restartPolicy"]) == (0, "Never")
+    assert workers["parallelism"] >= 2
+    words = main_container(objects, "load")["args"]
+    assert {"--master", f"--host=http://gateway-http:{settings.http_port}"} <= set(words)
+    assert f"--grpc-address=gateway-grpc:{settings.grpc_port}" in words
+    service = the(objects, "Service", "load")
+    assert main_container(objects, "load-worker")["args"] == [
+        "--worker",
+        f"--master-host={service['metadata']['name']}",
+    ]
+    assert service["spec"]["selector"].items() <= master["template"]["metadata"]["labels"].items()
+    assert not service["spec"]["selector"].items() <= workers["template"]["metadata"]["labels"].items()
+
+
+def test_the_load_reaches_no_more_than_the_gateways_and_itself(tmp_path):
+    policy = the(with_component(tmp_path, "load"), "NetworkPolicy", "load")["spec"]
+    assert policy["podSelector"] == {"matchLabels": {"app.kubernetes.io/component": "load"}}
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    assert [port["port"] for rule in policy["ingress"] for port in rule["ports"]] == [5557]
+    assert [port["port"] for rule in policy["egress"] for port in rule["ports"]] == [5557, 8080, 8081, 53, 53]
+
+
 def compose():
     return yaml.safe_load(Path("docker-compose.yml").read_text())["services"]
 
@@ -257,16 +331,39 @@ def default_of(text: str) -> str:
     return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)
 
 
-def test_compose_and_kubernetes_run_the_same_images(dev, production):
+def test_compose_and_kubernetes_run_the_same_images(dev, production, tmp_path):
     in_compose = {name: default_of(service["image"]) for name, service in compose().items()}
     assert in_compose["trainer"] == main_container(production, "training")["image"]
     assert in_compose["gateway-http"] == main_container(production, "gateway-http")["image"]
     assert in_compose["gateway-grpc"] == main_container(production, "gateway-grpc")["image"]
-    assert in_compose["model-server-gpu"] == main_container(production, "model-server")["image"]
+    assert (
+        gpu_compose()["image"]
+        == f"${{ATELIER_MODEL_SERVER_GPU_IMAGE:-{main_container(production, 'model-server')['image']}}}"
+    )
     assert in_compose["embedded-model-server"] == main_container(dev, "model-server")["image"]
-    assert in_compose["model-server"] + "-gpu" == in_compose["model-server-gpu"]
-    for part in ("training", "gateway", "model-server"):
+    assert in_compose["model-server"] + "-gpu" == main_container(production, "model-server")["image"]
+    assert (
+        in_compose["load"]
+        == in_compose["load-worker"]
+        == main_container(with_component(tmp_path, "load"), "load")["image"]
+    )
+    for part in ("training", "gateway", "model-server", "load"):
         assert f"atelier/{part}:{__version__}" in in_compose.values()
+
+
+def gpu_compose():
+    """The one service that docker-compose.gpu.yml changes."""
+    [(name, service)] = yaml.safe_load(Path("docker-compose.gpu.yml").read_text())["services"].items()
+    assert name == "model-server"
+    return service
+
+
+def test_compose_reserves_a_gpu_where_it_is_told_to():
+    assert gpu_compose().keys() == {"image", "deploy"}
+    assert gpu_compose()["deploy"] == {
+        "resources": {"reservations": {"devices": [{"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}]}}
+    }
+    assert "deploy" not in compose()["model-server"]
 
 
 def test_compose_has_the_ports_settings_and_flags_of_the_code():
