@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from typing import Any
 
 from serving import __version__
 from serving.client import Client
@@ -50,6 +51,10 @@ class Compose:
     def classify(self) -> dict:
         with self.client() as client:
             return client.predict("fashion", SHOE).predictions[0]
+
+    def configured(self, *words: str) -> dict[str, Any]:
+        """Service → what Compose makes of its files."""
+        return json.loads(self(*words, "config", "--format", "json"))["services"]
 
     def states(self) -> dict[str, tuple[str, int]]:
         """Service → its state and its exit code."""

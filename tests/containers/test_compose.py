@@ -81,6 +81,24 @@ def test_images_say_what_they_are(images, image):
     assert config["User"] == "10001:10001"
 
 
+def test_the_gateways_image_built_anew_has_the_same_files(compose):
+    again = "atelier/gateway:built-again"
+    compose("build", "--no-cache", "gateway-http", ATELIER_GATEWAY_IMAGE=again, ATELIER_BUILD_NETWORK="host")
+    try:
+        assert digests(again) == digests(f"atelier/gateway:{__version__}")
+    finally:
+        subprocess.run(["docker", "image", "rm", "--force", again], check=True, capture_output=True)
+
+
+def digests(image):
+    """What we put into it: path → SHA-256."""
+    script = "find /opt/atelier /app -type f | sort | xargs sha256sum"
+    command = ["docker", "run", "--rm", "--entrypoint", "sh", image, "-c", script]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    assert len(lines) > 1000
+    return {path: digest for digest, path in map(str.split, lines)}
+
+
 def test_a_contract_names_the_revision_that_trained_it(compose):
     with compose.client() as client:
         revision = client.contract("fashion").provenance.source_revision
