@@ -34,6 +34,7 @@ def add_options(parser: Any) -> None:
     """Each may also be set in the environment, by the name of its variable."""
     add = parser.add_argument
     add("--grpc-address", env_var="LOAD_GRPC_ADDRESS", default="127.0.0.1:8081", help="the gRPC door, host:port")
+    add("--api-key", env_var="LOAD_API_KEY", default="", help="what the gateway asks for, if it asks for one")
     add("--shape", env_var="LOAD_SHAPE", choices=("", *LEVELS), default="", help="how --users come and go")
     add(
         "--loop",
@@ -64,7 +65,8 @@ def get_ready(environment: Environment, **_: Any) -> None:
 def learn(environment: Environment, **_: Any) -> None:
     """A worker hears only now from its master where the gateway is."""
     if not ASKS and not isinstance(environment.runner, MasterRunner):  # which asks nothing itself
-        ASKS.update(prepare(served_models(environment.host or "")))
+        api_key = environment.parsed_options.api_key or None
+        ASKS.update(prepare(served_models(environment.host or "", api_key)))
 
 
 @events.quitting.add_listener
@@ -156,6 +158,8 @@ class HttpCaller(Caller, FastHttpUser):
 
     def ask(self, name: str, ask: Ask, due_s: float) -> None:
         path, headers = f"/v1/models/{ask.model}:predict", {"Content-Type": ask.content_type}
+        if self._options.api_key:
+            headers["X-API-Key"] = self._options.api_key
         with self.client.post(path, data=ask.body, headers=headers, name=name, catch_response=True) as response:
             response.request_meta["response_time"] = (time.perf_counter() - due_s) * 1000
             if response.status_code != 200:
@@ -172,7 +176,7 @@ class GrpcCaller(Caller):
 
     def on_start(self) -> None:
         super().on_start()
-        self._client = Client(f"grpc://{self._options.grpc_address}")
+        self._client = Client(f"grpc://{self._options.grpc_address}", api_key=self._options.api_key or None)
 
     def on_stop(self) -> None:
         super().on_stop()

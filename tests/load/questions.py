@@ -51,9 +51,9 @@ class Served:
         return random.choices(self.questions, k=count)
 
 
-def served_models(url: str) -> list[Served]:
+def served_models(url: str, api_key: str | None = None) -> list[Served]:
     """All that the gateway at this URL offers."""
-    with Client(url) as client:
+    with Client(url, api_key=api_key) as client:
         contracts = [client.contract(model["name"]) for model in client.models()["models"]]
         return [
             Served(
