@@ -8,7 +8,9 @@ from tests.bench import sides
 from tests.bench.goals import OURS, goals
 from tests.bench.plan import CORES, FAMILIES, candidates, cells
 from tests.bench.rounds import Cell, Round, difference, ratio, spread
+from tests.soak.gateway_long import slope
 
+MEGABYTE = 1e6
 STORE, VERSION = Path("store"), Path("store/fashion/1")
 
 
@@ -82,3 +84,12 @@ def test_ours_is_measured_in_every_case_at_every_number_of_callers() -> None:
 def test_no_side_but_ours_is_asked_over_grpc() -> None:
     others = [some[0] for family in FAMILIES[1:] for some in candidates(family, STORE, VERSION)]
     assert not [cell for side in others for cell in cells(side, [1, 16, 64], ["grpc 1", "grpc 32"])]
+
+
+def test_memory_that_grows_a_megabyte_a_minute_grows_sixty_an_hour() -> None:
+    samples = [(second, 100 * MEGABYTE + second / 60 * MEGABYTE) for second in range(0, 600, 5)]
+    assert slope(samples) == "+60.00 ± 0.00"
+
+
+def test_a_few_samples_say_nothing_of_memory() -> None:
+    assert slope([(5.0, 1e6), (10.0, 2e6)]) == "too short to say"

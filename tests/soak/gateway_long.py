@@ -1,0 +1,153 @@
+"""Twenty minutes at 70 % of what the gateway can do: errors, latencies by the minute, what each process's memory does.
+
+    python -m tests.soak.gateway_long --minutes 20
+
+Open loop: requests come when they are due. Peak and load come from the same generator, which shares the processors
+with everything else. Prints tables and writes them to build/soak/gateway_long.md; ends with 1 if a request failed.
+Needs a store with a `fashion` model.
+"""
+
+import argparse
+import os
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from tests.bench.cases import HTTP_PATH, cases
+from tests.bench.machine import describe
+from tests.bench.report import table
+from tests.bench.sides import parts
+from tests.e2e.local_stack import LocalStack
+from tests.http_load import Exchange, Load, prepare, send
+
+SHARE = 0.7
+CALLERS = 16  # at which the peak is measured
+CONNECTIONS = 64  # of the open loop, at most
+PEAK_S = 10.0
+SAMPLE_EVERY_S = 5.0
+SETTLING_S = 120.0  # of which memory is not judged: caches and pools fill
+MEGABYTE = 1e6
+
+
+@dataclass
+class Memory:
+    """What processes take, over time, from a thread of its own."""
+
+    processes: dict[str, psutil.Process]
+    samples: dict[str, list[tuple[float, float]]] = field(default_factory=dict)  # name → seconds, bytes
+    _over: threading.Event = field(default_factory=threading.Event)
+
+    def __enter__(self) -> "Memory":
+        self._began_s = time.monotonic()
+        self._thread = threading.Thread(target=self._sample)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _sample(self) -> None:
+        while not self._over.wait(SAMPLE_EVERY_S):
+            passed_s = time.monotonic() - self._began_s
+            for name, process in self.processes.items():
+                self.samples.setdefault(name, []).append((passed_s, process.memory_full_info().pss))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser("python -m tests.soak.gateway_long")
+    parser.add_argument("--minutes", type=int, default=20)
+    parser.add_argument("--store", type=Path, default=Path(os.environ.get("ATELIER_STORE", "models")))
+    options = parser.parse_args(arguments)
+    version = max(options.store.glob("fashion/[0-9]*"), key=lambda folder: int(folder.name))
+    request = prepare(HTTP_PATH, cases(version)["json 1"].body)
+    machine = describe()
+    stack = LocalStack(options.store, ATELIER_THREADS=str(CONNECTIONS))
+    try:
+        stack.wait_until_up()
+        peak = peak_rate(stack.http_port, request)
+        load = Load(stack.http_port, request, 60, CONNECTIONS, rate=SHARE * peak)
+        with Memory(named(stack)) as memory:
+            minutes = [minute(load, number) for number in range(1, options.minutes + 1)]
+    finally:
+        code = stack.stop()
+    failed = sum(one.status != 200 for exchanges in minutes for one in exchanges)
+    text = report(machine, peak, load, minutes, memory, failed)
+    file = Path("build/soak/gateway_long.md")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    print(text)
+    return 1 if failed or code else 0
+
+
+def peak_rate(port: int, request: bytes) -> float:
+    """Requests a second in closed loop; a first turn warms up."""
+    send(Load(port, request, PEAK_S / 2, CALLERS))
+    return len(send(Load(port, request, PEAK_S, CALLERS))) / PEAK_S
+
+
+def named(stack: LocalStack) -> dict[str, psutil.Process]:
+    return {f"{group} {one.pid}": one for group, members in parts(stack).items() for one in members}
+
+
+def minute(load: Load, number: int) -> list[Exchange]:
+    exchanges = send(load)
+    print(f"minute {number}: {' | '.join(map(str, row(number, exchanges)[1:]))}", file=sys.stderr, flush=True)
+    return exchanges
+
+
+def row(number: int, exchanges: list[Exchange]) -> list[object]:
+    latencies_ms = np.array([one.latency_s for one in exchanges]) * 1e3
+    late_ms = np.array([one.late_s for one in exchanges]) * 1e3  # the generator's own, part of the latency
+    p50, p99 = np.percentile(latencies_ms, [50, 99])
+    failed = sum(one.status != 200 for one in exchanges)
+    return [number, len(exchanges), failed, f"{p50:.2f}", f"{p99:.2f}", f"{np.percentile(late_ms, 99):.2f}"]
+
+
+def report(
+    machine: dict[str, str], peak: float, load: Load, minutes: list[list[Exchange]], memory: Memory, failed: int
+) -> str:
+    requests = sum(map(len, minutes))
+    p99s = [float(str(row(0, exchanges)[4])) for exchanges in minutes]
+    growth = [
+        [name, f"{samples[0][1] / MEGABYTE:.1f}", f"{samples[-1][1] / MEGABYTE:.1f}", slope(samples)]
+        for name, samples in memory.samples.items()
+    ]
+    return (
+        "\n\n".join(
+            [
+                "# Soak",
+                table(["machine", ""], machine.items()),
+                f"One image as JSON, {load.rate:,.0f} requests a second in open loop: {SHARE:.0%} of a peak of "
+                f"{peak:,.0f} ({CALLERS} callers, same generator). {requests:,} requests, **{failed} failed**; "
+                f"p99 of a minute: median {np.median(p99s):.1f} ms, {min(p99s):.1f} to {max(p99s):.1f}.",
+                f"Memory (proportional set size); its slope by least squares after the first {SETTLING_S:.0f} s:",
+                table(["process", "first, MB", "last, MB", "slope, MB/h (± standard error)"], growth),
+                table(
+                    ["minute", "requests", "failed", "p50, ms", "p99, ms", "of it late sending, p99, ms"],
+                    [row(number, exchanges) for number, exchanges in enumerate(minutes, 1)],
+                ),
+            ]
+        )
+        + "\n"
+    )
+
+
+def slope(samples: list[tuple[float, float]]) -> str:
+    """MB an hour, with its standard error."""
+    seconds, sizes = np.array([one for one in samples if one[0] >= SETTLING_S] or samples).T
+    if len(seconds) < 4:
+        return "too short to say"
+    hours, megabytes = seconds / 3600, sizes / MEGABYTE
+    (gradient, _), covariance = np.polyfit(hours, megabytes, 1, cov=True)
+    return f"{gradient:+.2f} ± {covariance[0, 0] ** 0.5:.2f}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
