@@ -14,7 +14,7 @@ export VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 export REVISION := $(shell git describe --always --abbrev=40 --exclude='*' --dirty 2> /dev/null || echo unknown)
 export CREATED := $(shell git log -1 --format=%cI 2> /dev/null || echo unknown)
 
-.PHONY: help install run train serve test load bench bench-parts soak soak-long containers images up down render sbom check format lint types imports generated unit proto lock clean
+.PHONY: help install run train serve test load bench capacity bench-parts soak soak-long containers images up down render sbom check format lint types imports generated unit proto lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -45,6 +45,9 @@ load: install ## load the gateway that runs here, or one started for it; ends wi
 
 bench: install ## measure the service beside its floors and what one would write instead: build/bench/report.md (13 minutes; needs a trained store)
 	@$(BIN)/python -m tests.bench
+
+capacity: install ## what the benchmarks' figures come to at other loads, into docs/capacity.md (needs make bench's report)
+	@$(BIN)/python -m tests.capacity --write docs/capacity.md
 
 bench-parts: install ## measure parts by themselves: model server, its start, the gateway's footprint, coalescing (needs a trained store)
 	@$(BIN)/python -m tests.bench.model_server

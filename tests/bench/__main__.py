@@ -20,29 +20,31 @@ from typing import Any
 
 from tests.bench.cases import Case, cases
 from tests.bench.generators import generators
-from tests.bench.machine import describe
+from tests.bench.machine import describe, image_sizes
 from tests.bench.plan import CORES, FAMILIES, MANY, candidates, cells
 from tests.bench.report import markdown
 from tests.bench.rounds import alternate, measure
-from tests.bench.sides import Side
+from tests.bench.sides import Side, check
 
 CHOSEN_BY = "json 1"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse(arguments)
-    asked = {name: case for name, case in cases(options.version).items() if name in (options.cases or (name,))}
+    everything = cases(options.version)
+    asked = {name: case for name, case in everything.items() if name in (options.cases or everything)}
     machine, began_s = describe(), time.monotonic()
     lists = [some for family in options.sides for some in candidates(family, options.store, options.version)]
-    tried = (
-        [] if options.quick else [try_out(side, cases(options.version)[CHOSEN_BY]) for some in lists for side in some]
-    )
+    tried = [] if options.quick else [try_out(side, everything[CHOSEN_BY]) for some in lists for side in some]
     chosen = [best(some, tried) for some in lists]
     with ExitStack() as stopping:
         running = {}
         for side in chosen:
             running[side.label] = side.start()
             stopping.callback(running[side.label].stop)
+            if port := running[side.label].http_port:
+                check(port, everything["json 1"])
+                check(port, everything["json 32"])
         planned = [cell for side in chosen for cell in cells(side, options.callers, asked)]
         say(f"{len(planned)} cells, {options.rounds} rounds of {options.seconds} s each")
         rounds = alternate(planned, running, asked, options.rounds, options.seconds)
@@ -59,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "tried": tried,
         "start_s": {label: side.start_s for label, side in running.items()},
         "memory_bytes": memory,
+        "images": image_sizes(),
         "cells": [{**asdict(cell), "rounds": [asdict(one) for one in seen]} for cell, seen in rounds.items()],
     }
     options.out.mkdir(parents=True, exist_ok=True)

@@ -32,6 +32,7 @@ class Case:
     rows: int
     body: bytes
     content_type: str = "application/json"
+    classes: tuple[int, ...] = ()  # the right answer to a body in HTTP, one a row
 
     @property
     def answer_bytes(self) -> int:
@@ -51,7 +52,7 @@ def cases(version: Path) -> dict[str, Case]:
     """All of them, by name."""
     served = contract.from_json((version / "assets.extra" / "contract.json").read_text())
     made = [
-        *(Case(f"json {n}", n, json_of(pixels(served, n))) for n in (1, 32)),
+        *(Case(f"json {n}", n, json_of(pixels(served, n)), classes=classes(served, n)) for n in (1, 32)),
         *(Case(f"octets {n}", n, pixels(served, n).tobytes(), "application/octet-stream") for n in (1, 32)),
         Case("png 1", 1, png_of(pixels(served, 1)[0]), "image/png"),
         *(grpc_case(f"grpc {n}", n, classify_request, served) for n in (1, 32)),
@@ -64,6 +65,12 @@ def pixels(served: ModelContract, rows: int) -> np.ndarray:
     """uint8, (rows, 28, 28)."""
     goldens = itertools.islice(itertools.cycle(served.goldens), rows)
     return np.array([golden.instance for golden in goldens], np.uint8)
+
+
+def classes(served: ModelContract, rows: int) -> tuple[int, ...]:
+    """What the trained model said of them."""
+    answers = [golden.answer[served.output.tensor] for golden in served.goldens]
+    return tuple(answer.index(max(answer)) for answer in itertools.islice(itertools.cycle(answers), rows))
 
 
 def json_of(images: np.ndarray) -> bytes:

@@ -2,12 +2,14 @@
 
 import os
 import platform
+import shutil
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
 import psutil
 
+IMAGES = ("atelier/gateway", "atelier/model-server", "atelier/training")
 LIBRARIES = ("tensorflow", "numpy", "grpcio", "flask", "gunicorn", "gevent", "fastapi", "uvicorn", "orjson")
 
 
@@ -34,3 +36,16 @@ def processor() -> str:
 def revision() -> str:
     command = ["git", "describe", "--always", "--dirty"]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
+
+
+def image_sizes() -> dict[str, str]:
+    """Of the container images on this machine (`make images` builds them); why not, where there are none."""
+    if shutil.which("docker") is None:
+        return dict.fromkeys(IMAGES, "not measured: no container engine here")
+    return {name: image_size(name) for name in IMAGES}
+
+
+def image_size(name: str) -> str:
+    command = ["docker", "image", "ls", name, "--format", "{{.Tag}}: {{.Size}}"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    return ", ".join(shown.stdout.split("\n")).strip(", ") or "not measured: `make images` has not built it here"

@@ -24,6 +24,7 @@ def markdown(result: Mapping[str, Any]) -> str:
         "## Goals\n\n" + table(["what", "asked", "seen", ""], goals(result, seen)),
         *(case_table(case, callers, seen) for case, callers in dict.fromkeys((c.case, c.callers) for c in seen)),
         "## What they take\n\n" + table(["side", "start, s", "memory, MB (shared pages once)"], footprints(result)),
+        table(["container image", "size"], result["images"].items()),
     ]
     if result["tried"]:
         parts.append(

@@ -28,6 +28,7 @@ class Running:
 
     start_s: float  # from its command to its first answer
     send: Callable[[Case, int, int], Sent]  # a case, so many callers, so many seconds
+    http_port: int | None  # where it says what is in an image; None: it does not
     groups: Groups  # its processes, by what they do
     stop: Callable[[], object]
 
@@ -43,6 +44,21 @@ class Running:
 def cpu_of(process: psutil.Process) -> float:
     times = process.cpu_times()
     return float(times.user + times.system)
+
+
+def check(port: int, case: Case) -> None:
+    """Whoever is measured must answer rightly.
+
+    Raises:
+        ValueError: it does not.
+    """
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}{HTTP_PATH}", case.body, {"Content-Type": case.content_type}
+    )
+    with urllib.request.urlopen(request, timeout=START_S) as answer:
+        said = tuple(one["class_id"] for one in json.load(answer)["predictions"])
+    if said != case.classes:
+        raise ValueError(f"{case.name}: expected the classes {case.classes}, got {said}")
 
 
 @dataclass(frozen=True)
@@ -74,7 +90,7 @@ def atelier(store: Path, workers: int) -> Side:
             kind = case.name.split()[0]
             return send(ports.get(kind, stack.http_port), paths.get(kind, HTTP_PATH), case, callers, seconds)
 
-        return Running(start_s, ask, parts(stack), stack.stop)
+        return Running(start_s, ask, stack.http_port, parts(stack), stack.stop)
 
     return Side("Atelier", workers, start)
 
@@ -135,7 +151,8 @@ def web_server(
 
         processes = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
         wait_until_calm(processes)  # the first worker answers while others still start
-        return Running(start_s, ask, {"server": processes}, lambda: end(process))
+        answers_at = port if "BENCH_MODEL" in environ else None  # a floor answers a constant
+        return Running(start_s, ask, answers_at, {"server": processes}, lambda: end(process))
 
     return Side(name, workers, start)
 
@@ -230,6 +247,6 @@ def bare_session(threads: int, version: Path) -> Side:
             process.wait(START_S)
             answers.close()
 
-        return Running(start_s, ask, {"session": [psutil.Process(process.pid)]}, stop)
+        return Running(start_s, ask, None, {"session": [psutil.Process(process.pid)]}, stop)
 
     return Side("floor: bare session", threads, start)
