@@ -17,6 +17,8 @@ def to_message(contract: ModelContract, instance: Any, index: int) -> wire.Insta
         ProblemError: as of the gateway, with a pointer to the instance.
     """
     instance = plain(instance)
+    if isinstance(contract.input, FeatureInput) and isinstance(instance, list):
+        _check_length([feature.name for feature in contract.input.features], instance, index)
     try:
         return _message(contract, instance)
     except (TypeError, ValueError, binascii.Error) as error:
@@ -34,6 +36,12 @@ def refusal(pointer: str, detail: str) -> ProblemError:
         "errors": [{"pointer": pointer, "detail": detail}],
     }
     return ProblemError(422, problem)
+
+
+def _check_length(names: list[str], values: list[Any], index: int) -> None:
+    if len(values) != len(names):
+        expected = f"expected {len(names)} numbers ({', '.join(names)})"
+        raise refusal(f"/instances/{index}", f"{expected}, got an array of {len(values)}")
 
 
 def _message(contract: ModelContract, instance: Any) -> wire.Instance:

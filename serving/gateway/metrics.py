@@ -84,6 +84,12 @@ class Metrics:
             ("method", "code"),
             registry=registry,
         )
+        self.model_server_retries = Counter(
+            "atelier_model_server_retries",
+            "Calls to the model server made again because the one before was lost, by method.",
+            ("method",),
+            registry=registry,
+        )
         self.model_server_seconds = Histogram(
             "atelier_model_server_call_duration_seconds",
             "Time a call to the model server took.",
@@ -112,6 +118,10 @@ class Metrics:
         """Count one call to the model server."""
         self.model_server_calls.labels(method, code).inc()
         self.model_server_seconds.labels(method).observe(seconds)
+
+    def observe_retry(self, method: str) -> None:
+        """Count one call to the model server that is made again."""
+        self.model_server_retries.labels(method).inc()
 
     def observe_phases(self, model: str, version: str) -> None:
         """Count where the time of this thread's request went, if a version answered it."""

@@ -1,9 +1,11 @@
 """The model server over gRPC: TensorFlow Serving's paths, and its wire format in our own messages (see proto/)."""
 
+import itertools
 import json
 import logging
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import grpc
@@ -21,6 +23,7 @@ from serving.gateway.model_server import (
     VersionGone,
     VersionStatus,
 )
+from serving.gateway.retries import RetryBudget
 from serving.generated.atelier.modelserver.v1 import model_server_pb2 as wire
 
 log = logging.getLogger(__name__)
@@ -31,26 +34,8 @@ GET_MODEL_STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
 # INVALID_ARGUMENT says many things; this is how TensorFlow Serving says that a label is unknown (server_core.cc).
 UNRECOGNIZED_LABEL = "INVALID_ARGUMENT: Unrecognized servable version label"
 
-SERVICE_CONFIG = {
-    # A name may stand for several replicas (a headless service); one address is the same as without.
-    "loadBalancingConfig": [{"round_robin": {}}],
-    # Predictions may be asked twice, so a lost connection or a replica that goes away need not be seen by a client.
-    "methodConfig": [
-        {
-            "name": [{"service": "tensorflow.serving.PredictionService"}],
-            "retryPolicy": {
-                "maxAttempts": 3,
-                "initialBackoff": "0.1s",  # a reconnect's first pause, below
-                "maxBackoff": "0.5s",
-                "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
-            },
-        }
-    ],
-    # A failure takes a token, a success gives a tenth back, below half of them nothing is tried again (gRFC A6): a
-    # model server in trouble gets a tenth more calls, not three times as many.
-    "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1},
-}
+# A name may stand for several replicas (a headless service); one address is the same as without.
+SERVICE_CONFIG: Mapping[str, Any] = {"loadBalancingConfig": [{"round_robin": {}}]}
 
 OPTIONS = [
     ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
@@ -65,8 +50,10 @@ OPTIONS = [
     # Requests are bounded by settings.max_body_bytes; replies are small, but a model may have many classes.
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),
-    ("grpc.enable_retries", 1),
+    ("grpc.enable_retries", 1),  # its own, of calls that never left; those that failed are tried again in here, counted
 ]
+
+LET_GO_AFTER_S = 1.0
 
 # Called after each call: method, gRPC code name, seconds.
 ObserveCall = Callable[[str, str, float], None]
@@ -81,11 +68,14 @@ class GrpcModelServer:
         observe: ObserveCall,
         credentials: grpc.ChannelCredentials | None = None,
         server_name: str = "",
+        observe_retry: Callable[[str], None] = lambda _method: None,
     ) -> None:
         """With credentials it speaks TLS; `server_name` is what the server's certificate bears, if not the address."""
         self.losses = 0
         self._was_ready = False
         self._observe = observe
+        self._observe_retry = observe_retry
+        self._budget = RetryBudget()
         if credentials is None:
             self._channel = grpc.insecure_channel(address, options=OPTIONS)
         else:
@@ -136,19 +126,42 @@ class GrpcModelServer:
     def close(self) -> None:
         """Let go of the channel, which closes once nothing uses it.
 
-        Not `channel.close()`: its connectivity thread then fails on the closed channel (gRPC 1.85).
+        Not `channel.close()`, nor at once: its connectivity thread looks at it every 0.2 s until it sees that nobody
+        listens, and fails where the channel is closed by then (gRPC 1.85).
         """
         self._channel.unsubscribe(self._on_connectivity)
+        letting_go = threading.Timer(LET_GO_AFTER_S, lambda _channel: None, (self._channel,))
+        letting_go.daemon = True
+        letting_go.start()
 
     def _run(self, spec: wire.ModelSpec, inputs: Tensors, timeout_s: float) -> wire.PredictResponse:
         request = wire.PredictRequest(model_spec=spec)
         for name, array in inputs.items():
             request.inputs[name].CopyFrom(tensors.encode(array))
         try:
-            response: wire.PredictResponse = self._call("Predict", self._predict, request, timeout_s)
+            response: wire.PredictResponse = self._again_if_lost("Predict", self._predict, request, timeout_s)
         except _NotFound as error:
             raise VersionGone(str(error)) from error
         return response
+
+    def _again_if_lost(self, name: str, method: Any, request: Any, timeout_s: float) -> Any:
+        """A call that may be made twice, so that a lost connection or a replica that goes away is seen by no client."""
+        expires = time.monotonic() + timeout_s
+        for attempt in itertools.count(1):
+            try:
+                reply = self._call(name, method, request, expires - time.monotonic())
+            except ModelServerUnreachable as error:
+                pause_s = self._budget.pause_s(attempt, expires - time.monotonic()) if _is_lost(error) else None
+                if pause_s is None:
+                    raise
+                log.debug("trying again in %.2f s: %s", pause_s, error)
+                self._observe_retry(name)
+                with turns.given_up():
+                    time.sleep(pause_s)
+            else:
+                self._budget.succeeded()
+                return reply
+        raise AssertionError("there is no last number")
 
     def _call(self, name: str, method: Any, request: Any, timeout_s: float) -> Any:
         """One call, its errors in our words."""
@@ -190,6 +203,12 @@ def _in_our_words(error: Any) -> Exception:
             return ModelServerUnreachable(f"the model server cannot be reached, or takes no work now ({code})")
         case _:
             return ModelServerFault(details)
+
+
+def _is_lost(error: ModelServerUnreachable) -> bool:
+    """Whether the call may never have been seen: not where the server said that it is full."""
+    cause: Any = error.__cause__
+    return isinstance(cause, grpc.RpcError) and cause.code() is grpc.StatusCode.UNAVAILABLE
 
 
 def _status(status: wire.ModelVersionStatus) -> VersionStatus:

@@ -61,6 +61,7 @@ def build_parts(
         metrics.observe_call,
         grpc_tls.model_server_credentials(settings),
         settings.model_server_name,
+        metrics.observe_retry,
     )
     offers = Offers(settings.models, server, labels_kept_s=settings.poll_interval_s)
     batching = Batching(

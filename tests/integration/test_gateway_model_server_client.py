@@ -44,6 +44,38 @@ def test_predicts_with_exactly_the_version_asked_for(client, fake):
     assert fake.calls == [("houses", 1, "serving_default")]
 
 
+def lost(fake, monkeypatch, times):
+    """The next predictions are lost on their way."""
+    real, left = fake.predict, [ModelServerUnreachable("away")] * times
+
+    def predict(*arguments):
+        if left:
+            raise left.pop()
+        return real(*arguments)
+
+    monkeypatch.setattr(fake, "predict", predict)
+
+
+def test_a_lost_prediction_is_asked_again_and_counted(server, fake, monkeypatch, observed):
+    retried = []
+    client = GrpcModelServer(server.address, lambda *call: observed.append(call[:2]), observe_retry=retried.append)
+    lost(fake, monkeypatch, 2)
+
+    np.testing.assert_array_equal([[7]], client.predict("houses", 1, HOUSE, 10)["value"])
+
+    assert observed == [("Predict", "UNAVAILABLE"), ("Predict", "UNAVAILABLE"), ("Predict", "OK")]
+    assert retried == ["Predict", "Predict"]
+    client.close()
+
+
+def test_a_prediction_lost_three_times_is_given_up(client, fake, monkeypatch, observed):
+    lost(fake, monkeypatch, 3)
+
+    with pytest.raises(ModelServerUnreachable):
+        client.predict("houses", 1, HOUSE, 10)
+    assert [code for _, code, _ in observed] == ["UNAVAILABLE"] * 3
+
+
 def test_fetches_the_contract_as_bytes(client):
     outputs = client.predict("houses", 1, {"probe": np.zeros(2, np.int32)}, 10, "contract")
 
