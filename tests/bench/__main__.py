@@ -18,7 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.bench.cases import Case, cases
+from tests.bench.cases import CASES, Case, cases
 from tests.bench.generators import generators
 from tests.bench.machine import describe, image_sizes
 from tests.bench.plan import CORES, FAMILIES, MANY, candidates, cells
@@ -46,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 check(port, everything["json 1"])
                 check(port, everything["json 32"])
         planned = [cell for side in chosen for cell in cells(side, options.callers, asked)]
+        planned.sort(key=lambda cell: (list(asked).index(cell.case), cell.callers))  # who is compared comes in turn
         say(f"{len(planned)} cells, {options.rounds} rounds of {options.seconds} s each")
         rounds = alternate(planned, running, asked, options.rounds, options.seconds)
         memory = {label: side.memory_bytes() for label, side in running.items()}
@@ -105,8 +106,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--store", type=Path, default=Path(os.environ.get("ATELIER_STORE", "models")))
     parser.add_argument("--out", type=Path, default=Path("build/bench"), help="folder of report.md and report.json")
     options = parser.parse_args(arguments)
-    if unknown := set(options.sides) - set(FAMILIES):
-        parser.error(f"--sides: expected some of {', '.join(FAMILIES)}, got {', '.join(sorted(unknown))}")
+    known = (("--sides", options.sides, FAMILIES), ("--cases", options.cases or (), CASES))
+    for option, given, expected in known:
+        if unknown := set(given) - set(expected):
+            parser.error(f"{option}: expected some of {', '.join(expected)}, got {', '.join(sorted(unknown))}")
     options.rounds = options.rounds or (2 if options.quick else 5)
     options.seconds = options.seconds or (1 if options.quick else 2)
     versions = [folder for folder in options.store.glob("fashion/*") if folder.name.isdecimal()]

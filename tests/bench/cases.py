@@ -21,6 +21,7 @@ from serving.generated.atelier.prediction.v1 import prediction_pb2
 
 HTTP_PATH = "/v1/models/fashion:classify"
 CLASSIFY = "/atelier.prediction.v1.PredictionService/Classify"
+CASES = ("json 1", "json 32", "octets 1", "octets 32", "png 1", "grpc 1", "grpc 32", "predict 1", "predict 32")
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 
 

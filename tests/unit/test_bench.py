@@ -8,7 +8,8 @@ from tests.bench import sides
 from tests.bench.goals import OURS, goals
 from tests.bench.plan import CORES, FAMILIES, candidates, cells
 from tests.bench.rounds import Cell, Round, difference, ratio, spread
-from tests.soak.gateway_long import slope
+from tests.http_load import Exchange
+from tests.soak.gateway_long import slope, summary
 
 MEGABYTE = 1e6
 STORE, VERSION = Path("store"), Path("store/fashion/1")
@@ -93,3 +94,8 @@ def test_memory_that_grows_a_megabyte_a_minute_grows_sixty_an_hour() -> None:
 
 def test_a_few_samples_say_nothing_of_memory() -> None:
     assert slope([(5.0, 1e6), (10.0, 2e6)]) == "too short to say"
+
+
+def test_a_minute_counts_every_status_but_200_as_failed() -> None:
+    seen = summary(3, [Exchange(0.0, 0.002, 200), Exchange(0.1, 0.004, 503, late_s=0.001), Exchange(0.2, 0.002, 0)])
+    assert (seen.number, seen.requests, seen.failed, round(seen.p50_ms, 6)) == (3, 3, 2, 2.0)
