@@ -21,10 +21,10 @@ from typing import Any
 from tests.bench.cases import CASES, Case, cases
 from tests.bench.generators import generators
 from tests.bench.machine import describe, image_sizes
-from tests.bench.plan import CORES, FAMILIES, MANY, candidates, cells
+from tests.bench.plan import CORES, FAMILIES, MANY, SESSION, candidates, cells
 from tests.bench.report import markdown
 from tests.bench.rounds import alternate, measure
-from tests.bench.sides import Side, check
+from tests.bench.sides import Running, Side, check
 
 CHOSEN_BY = "json 1"
 
@@ -35,27 +35,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked = {name: case for name, case in everything.items() if name in (options.cases or everything)}
     machine, began_s = describe(), time.monotonic()
     lists = [some for family in options.sides for some in candidates(family, options.store, options.version)]
-    tried = [] if options.quick else [try_out(side, everything[CHOSEN_BY]) for some in lists for side in some]
+    tried = [] if options.quick else try_all(lists, everything[CHOSEN_BY])
     chosen = [best(some, tried) for some in lists]
+    planned = [cell for side in chosen for cell in cells(side, options.callers, asked)]
+    planned.sort(key=lambda cell: (list(asked).index(cell.case), cell.callers))  # who is compared comes in turn
+    if not planned:
+        sys.exit("nothing to measure: none of these sides is asked any of these cases at these callers")
     with ExitStack() as stopping:
-        running = {}
-        for side in chosen:
-            running[side.label] = side.start()
-            stopping.callback(running[side.label].stop)
-            if port := running[side.label].http_port:
-                check(port, everything["json 1"])
-                check(port, everything["json 32"])
-        planned = [cell for side in chosen for cell in cells(side, options.callers, asked)]
-        planned.sort(key=lambda cell: (list(asked).index(cell.case), cell.callers))  # who is compared comes in turn
+        running = {side.label: started(side, everything, stopping) for side in chosen}
         say(f"{len(planned)} cells, {options.rounds} rounds of {options.seconds} s each")
-        rounds = alternate(planned, running, asked, options.rounds, options.seconds)
+        ends_s = began_s + options.minutes * 60
+        rounds = alternate(planned, running, asked, options.rounds, options.seconds, ends_s)
         memory = {label: side.memory_bytes() for label, side in running.items()}
     took = f"{(time.monotonic() - began_s) / 60:.1f} minutes"
     result = {
         "machine": {
             **machine,
             "load": generators(),
-            "rounds": f"{options.rounds} of {options.seconds} s",
+            "rounds": f"{len(next(iter(rounds.values())))} of {options.seconds} s",
             "took": took,
         },
         "cases": {name: {"rows": case.rows, "body_bytes": len(case.body)} for name, case in asked.items()},
@@ -69,6 +66,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     (options.out / "report.json").write_text(json.dumps(result, indent=1))
     (options.out / "report.md").write_text(markdown(result))
     print(markdown(result))
+
+
+def started(side: Side, everything: Mapping[str, Case], stopping: ExitStack) -> Running:
+    """Up, to be stopped at the end, and seen to answer rightly where it says what is in an image."""
+    running = side.start()
+    stopping.callback(running.stop)
+    if running.http_port:
+        check(running.http_port, everything["json 1"])
+        check(running.http_port, everything["json 32"])
+    return running
+
+
+def try_all(lists: Sequence[Sequence[Side]], case: Case) -> list[dict[str, Any]]:
+    """All that have workers: their number is to be chosen, or memory by their number to be known."""
+    return [try_out(side, case) for some in lists for side in some if side.name != SESSION]
 
 
 def try_out(side: Side, case: Case) -> dict[str, Any]:
@@ -100,6 +112,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="two rounds of a second, and no search for worker counts")
     parser.add_argument("--rounds", type=int, help="how often each cell is measured (5; quick: 2)")
     parser.add_argument("--seconds", type=int, help="how long each time (2; quick: 1)")
+    parser.add_argument("--minutes", type=float, default=12.5, help="no round is begun that would end later (12.5)")
     parser.add_argument("--sides", type=names, default=list(FAMILIES), help=f"of {','.join(FAMILIES)}")
     parser.add_argument("--cases", type=names, help='as "json 1,octets 32,png 1,grpc 1,predict 1"; all by default')
     parser.add_argument("--callers", type=lambda text: [int(n) for n in text.split(",")], default=[1, 16, 64])

@@ -1,7 +1,9 @@
 """Rounds: what each side did for some seconds, in turns, so that what else happens on the machine happens to all."""
 
+import math
 import statistics
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -9,6 +11,7 @@ from tests.bench.cases import Case
 from tests.bench.sides import Running
 
 WARM_UP_S = 1
+LEAST_ROUNDS = 3  # of a median worth the name
 
 
 @dataclass(frozen=True)
@@ -45,16 +48,29 @@ def measure(running: Running, case: Case, callers: int, seconds: int) -> Round:
 
 
 def alternate(
-    cells: Iterable[Cell], sides: Mapping[str, Running], cases: Mapping[str, Case], rounds: int, seconds: int
+    cells: Iterable[Cell],
+    sides: Mapping[str, Running],
+    cases: Mapping[str, Case],
+    rounds: int,
+    seconds: int,
+    ends_s: float = math.inf,
 ) -> dict[Cell, list[Round]]:
-    """All cells, again and again; a short first turn warms up and does not count."""
+    """All cells, again and again; a short first turn warms up and does not count.
+
+    Args:
+        ends_s: of the monotonic clock; a round that would last longer is not begun, but for the first three.
+    """
     seen: dict[Cell, list[Round]] = {cell: [] for cell in cells}
     for number in range(rounds + 1):
-        print(f"round {number} of {rounds}", file=sys.stderr, flush=True)
+        began_s = time.monotonic()
         for cell, of_cell in seen.items():
             took = measure(sides[cell.side], cases[cell.case], cell.callers, seconds if number else WARM_UP_S)
             if number:
                 of_cell.append(took)
+        now_s = time.monotonic()
+        print(f"round {number} of {rounds} took {now_s - began_s:.0f} s", file=sys.stderr, flush=True)
+        if number >= LEAST_ROUNDS and now_s + (now_s - began_s) > ends_s:
+            break
     return seen
 
 
