@@ -112,7 +112,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="two rounds of a second, and no search for worker counts")
     parser.add_argument("--rounds", type=int, help="how often each cell is measured (5; quick: 2)")
     parser.add_argument("--seconds", type=int, help="how long each time (2; quick: 1)")
-    parser.add_argument("--minutes", type=float, default=12.5, help="no round is begun that would end later (12.5)")
+    parser.add_argument("--minutes", type=float, default=13.3, help="no round is begun that would end later (13.3)")
     parser.add_argument("--sides", type=names, default=list(FAMILIES), help=f"of {','.join(FAMILIES)}")
     parser.add_argument("--cases", type=names, help='as "json 1,octets 32,png 1,grpc 1,predict 1"; all by default')
     parser.add_argument("--callers", type=lambda text: [int(n) for n in text.split(",")], default=[1, 16, 64])
