@@ -10,6 +10,7 @@ Needs a store with a `fashion` model (`make run` trains one). Callers and server
 import argparse
 import json
 import os
+import statistics
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -89,12 +90,12 @@ def try_out(side: Side, case: Case) -> dict[str, Any]:
     running = side.start()
     try:
         measure(running, case, MANY, 1)  # warms up
-        seen = measure(running, case, MANY, 2)
-        memory = sum(running.memory_bytes().values())
+        rate = statistics.median(measure(running, case, MANY, 1).rate for _ in range(3))
+        memory = running.memory_bytes()
     finally:
         running.stop()
     tried = {"side": side.label, "name": side.name, "workers": side.workers}
-    return {**tried, "rate": seen.rate, "start_s": running.start_s, "memory_bytes": memory}
+    return {**tried, "rate": rate, "start_s": running.start_s, "memory_bytes": memory}
 
 
 def best(some: Sequence[Side], tried: Sequence[Mapping[str, Any]]) -> Side:

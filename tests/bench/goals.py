@@ -8,6 +8,7 @@ from tests.bench.rounds import Cell, Round, Spread, difference, ratio, spread
 
 Seen = Mapping[Cell, list[Round]]
 OURS = f"{ATELIER}, {CORES}"
+WORKERS = {ATELIER: "HTTP door", "FastAPI + TensorFlow": "server"}  # the group of processes they are in
 
 
 def goals(result: Mapping[str, Any], seen: Seen) -> list[list[str]]:
@@ -48,14 +49,15 @@ def _beside_ourselves(seen: Seen) -> Iterator[list[str]]:
 
 
 def _memory(tried: Sequence[Mapping[str, Any]]) -> Iterator[list[str]]:
-    ours, theirs = (_an_extra_worker(tried, name) for name in (ATELIER, "FastAPI + TensorFlow"))
+    ours, theirs = (_an_extra_worker(tried, name) for name in WORKERS)
     if ours and theirs:
         what = f"an extra worker's memory ÷ FastAPI's ({ours / 1e6:.0f} and {theirs / 1e6:.0f} MB)"
         yield _at_most(what, 1 / 3, Spread(ours / theirs, ours / theirs, ours / theirs))
 
 
 def _an_extra_worker(tried: Sequence[Mapping[str, Any]], name: str) -> float | None:
-    memory = {one["workers"]: one["memory_bytes"] for one in tried if one["name"] == name}
+    """Of the workers' own processes: what else is started is there but once."""
+    memory = {one["workers"]: one["memory_bytes"][WORKERS[name]] for one in tried if one["name"] == name}
     few, many = min(memory, default=0), max(memory, default=0)
     return (memory[many] - memory[few]) / (many - few) if many > few else None
 

@@ -28,7 +28,7 @@ def candidates(family: str, store: Path, version: Path) -> list[list[Side]]:
         case "flask":
             return [[sides.flask(kind, n, version) for kind in ("gthread", "sync") for n in one_a_core]]
         case "fastapi":
-            return [[sides.fastapi(n, version) for n in one_a_core]]
+            return [[sides.fastapi(n, version)] for n in one_a_core]
         case _:
             return [[sides.bare_session(n, version)] for n in one_a_core]
 

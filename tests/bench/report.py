@@ -87,10 +87,10 @@ def footprints(result: Mapping[str, Any]) -> Iterable[list[str]]:
 
 
 def tried(some: Iterable[Mapping[str, Any]]) -> str:
-    rows = [
-        [one["side"], f"{one['rate']:,.0f}", f"{one['start_s']:.1f}", f"{one['memory_bytes'] / 1e6:.0f}"]
-        for one in some
-    ]
+    rows = []
+    for one in some:
+        memory = sum(one["memory_bytes"].values()) / 1e6
+        rows.append([one["side"], f"{one['rate']:,.0f}", f"{one['start_s']:.1f}", f"{memory:.0f}"])
     return table(["side", "requests/s", "start, s", "memory, MB"], rows)
 
 
