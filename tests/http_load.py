@@ -1,4 +1,4 @@
-"""HTTP load from processes of its own: one prepared request over many kept-open connections.
+"""Load from processes of its own: one prepared request over many kept-open connections. HTTP/1.1; grpc_load has gRPC.
 
 Closed loop: each connection sends again once it is answered. Open loop: requests come when they are due, whether or not
 the ones before are answered, as the world's do; a latency counts from when its request was due. Small on purpose: what
@@ -19,6 +19,15 @@ GAVE_UP = 0  # the status of a request that got no answer: in time, or before th
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What came back."""
+
+    status: int  # in HTTP's words
+    retry_after_s: int = 0
+    is_last: bool = False  # the connection is of no more use
+
+
+@dataclass(frozen=True)
 class Load:
     """What one process sends."""
 
@@ -28,6 +37,7 @@ class Load:
     connections: int  # open loop: at most
     rate: float | None = None  # requests a second; None: closed loop
     timeout_s: float = 30.0
+    protocol: "type[Connection] | None" = None  # none: HTTP/1.1
 
 
 @dataclass(frozen=True)
@@ -64,14 +74,34 @@ def run(load: Load) -> list[Exchange]:
     return Sender(load).run()
 
 
-class Connection:
-    """One socket, and the request it waits to see answered."""
+NO_ANSWER = Answer(GAVE_UP, is_last=True)
 
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+
+class Connection:
+    """One socket, and the request it waits to see answered: HTTP/1.1."""
+
+    def __init__(self, load: Load) -> None:
+        self.load = load
+        self.socket = socket.create_connection(("127.0.0.1", load.port), timeout=10)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.due = self.sent = 0.0
-        self.answer = b""
+        self._received = b""
+
+    def send(self) -> None:
+        self._received = b""
+        self.socket.sendall(self.load.request)
+
+    def receive(self, received: bytes) -> Answer | None:
+        """What came, and the answer once it is whole."""
+        self._received += received
+        head, found, body = self._received.partition(b"\r\n\r\n")
+        if not found:
+            return None
+        fields = {name.lower(): value for name, value in TELLING.findall(head)}
+        if len(body) < int(fields[b"content-length"]):
+            return None
+        is_last = fields.get(b"connection") == b"close"
+        return Answer(int(head[9:12]), int(fields.get(b"retry-after", b"0")), is_last)
 
 
 class Sender:
@@ -112,13 +142,13 @@ class Sender:
 
     def _send_what_is_due(self) -> None:
         while self._due and (connection := self._connection()):
-            connection.due, connection.answer = self._due.popleft(), b""
+            connection.due = self._due.popleft()
             connection.sent = time.perf_counter()
             self._busy[connection] = None
             try:
-                connection.socket.sendall(self._load.request)
+                connection.send()
             except OSError:
-                self._finish(connection, GAVE_UP)
+                self._finish(connection, NO_ANSWER)
 
     def _connection(self) -> Connection | None:
         if self._idle:
@@ -126,7 +156,7 @@ class Sender:
         if len(self._busy) >= self._load.connections:
             return None
         try:
-            connection = Connection(self._load.port)
+            connection = (self._load.protocol or Connection)(self._load)
         except OSError:
             return None
         self._selector.register(connection.socket, selectors.EVENT_READ, connection)
@@ -135,41 +165,33 @@ class Sender:
     def _receive(self, connection: Connection) -> None:
         try:
             received = connection.socket.recv(65536)
+            answer = connection.receive(received) if received else NO_ANSWER
         except OSError:
-            received = b""
-        connection.answer += received
-        if not received:
-            self._finish(connection, GAVE_UP)
-        elif connection in self._busy:
-            head, found, body = connection.answer.partition(b"\r\n\r\n")
-            if not found:
-                return
-            fields = {name.lower(): value for name, value in TELLING.findall(head)}
-            if len(body) >= int(fields[b"content-length"]):
-                retry_after_s = int(fields.get(b"retry-after", b"0"))
-                self._finish(connection, int(head[9:12]), retry_after_s, closes=fields.get(b"connection") == b"close")
+            answer = NO_ANSWER
+        if answer is not None and (connection in self._busy or answer.is_last):
+            self._finish(connection, answer)
 
     def _give_up_late(self, now: float) -> None:
         while self._busy and now - (oldest := next(iter(self._busy))).due > self._load.timeout_s:
-            self._finish(oldest, GAVE_UP)
+            self._finish(oldest, NO_ANSWER)
 
     def _give_up_on(self, due: deque[float]) -> None:
         while due and self._load.rate is not None:
-            self._note(due.popleft(), GAVE_UP)
+            self._note(due.popleft(), NO_ANSWER)
         due.clear()
 
-    def _finish(self, connection: Connection, status: int, retry_after_s: int = 0, *, closes: bool = False) -> None:
+    def _finish(self, connection: Connection, answer: Answer) -> None:
         if connection in self._busy:
             del self._busy[connection]
-            self._note(connection.due, status, retry_after_s, connection.sent - connection.due)
+            self._note(connection.due, answer, connection.sent - connection.due)
         elif connection in self._idle:
             self._idle.remove(connection)
-        if status == GAVE_UP or closes:
+        if answer.is_last:
             self._selector.unregister(connection.socket)
             connection.socket.close()
         else:
             self._idle.append(connection)
 
-    def _note(self, due: float, status: int, retry_after_s: int = 0, late_s: float = 0.0) -> None:
+    def _note(self, due: float, answer: Answer, late_s: float = 0.0) -> None:
         latency_s = time.perf_counter() - due
-        self._exchanges.append(Exchange(due - self._began, latency_s, status, retry_after_s, late_s))
+        self._exchanges.append(Exchange(due - self._began, latency_s, answer.status, answer.retry_after_s, late_s))

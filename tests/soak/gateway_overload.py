@@ -1,10 +1,10 @@
-"""Three times the load the gateway can carry, for a minute: what it still carries, in which time, and how it recovers.
+"""Three times the load a door can carry, for a minute: what it still carries, in which time, and how it recovers.
 
 The peak is what a closed loop of as many callers as the gateway takes gets done, before and after. The overload is an
 open loop: its requests come whether or not the ones before were answered. Model server, gateway and load share the
 processors, so what the load takes is missing to the service.
 
-`ATELIER_STORE=… python -m tests.soak.gateway_overload`; ends with 1 if a goal is missed.
+`ATELIER_STORE=… python -m tests.soak.gateway_overload [http|grpc] [model]`; ends with 1 if a goal is missed.
 """
 
 import collections
@@ -12,12 +12,19 @@ import json
 import os
 import sys
 import threading
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import psutil
 
+from serving.contract import ImageInput, ModelContract
+from serving.gateway.grpc_api import SERVICE as PREDICTION_SERVICE
+from serving.generated.atelier.prediction.v1 import prediction_pb2 as wire
+from tests import grpc_load, http_load
 from tests.e2e.local_stack import LocalStack
-from tests.http_load import Exchange, Load, prepare, send
+from tests.http_load import Connection, Exchange, Load, send
 
 WORKERS, THREADS = 2, 32
 PEAK_S, OVERLOAD_S, CALM_S = 10.0, 60.0, 10.0
@@ -31,30 +38,68 @@ MAX_GROWTH_BYTES = 100e6  # of all gateway processes together
 MAX_RECOVERY_S = 5.0
 
 
+@dataclass(frozen=True)
+class Door:
+    """What is sent to which port, and how many callers are admitted there at a time."""
+
+    name: str
+    port: int
+    request: bytes
+    protocol: type[Connection]
+    callers: int
+
+    def load(self, seconds: float, connections: int, rate: float | None = None, timeout_s: float = 30.0) -> Load:
+        return Load(self.port, self.request, seconds, connections, rate, timeout_s, self.protocol)
+
+
 def main() -> int:
-    model = sys.argv[1] if len(sys.argv) > 1 else "fashion"
+    name = sys.argv[1] if len(sys.argv) > 1 else "http"
+    model = sys.argv[2] if len(sys.argv) > 2 else "fashion"
     store = Path(os.environ.get("ATELIER_STORE", "models"))
     stack = LocalStack(store, ATELIER_WORKERS=str(WORKERS), ATELIER_THREADS=str(THREADS))
     try:
         stack.wait_until_up()
         with stack.client() as client:
-            golden = client.contract(model).goldens[0].instance
-        body = json.dumps({"instances": [golden]}).encode()
-        request = prepare(f"/v1/models/{model}:predict", body, f"X-Request-Timeout: {DEADLINE_S}")
-        return soak(stack, request)
+            contract = client.contract(model)
+        return soak(stack, DOORS[name](stack, contract))
     finally:
         stack.stop()
 
 
-def soak(stack: LocalStack, request: bytes) -> int:
-    carried(stack, request)  # warms up
-    calm_s = median_latency(calm(stack, request))
-    before = carried(stack, request)
-    with MemoryWatch(gateway_processes(stack)) as memory:
-        overload = Load(stack.http_port, request, OVERLOAD_S, CONNECTIONS, FACTOR * before / PROCESSES, 10 * DEADLINE_S)
+def http_door(stack: LocalStack, contract: ModelContract) -> Door:
+    body = json.dumps({"instances": [contract.goldens[0].instance]}).encode()
+    path = f"/v1/models/{contract.name}:predict"
+    request = http_load.prepare(path, body, f"X-Request-Timeout: {DEADLINE_S}")
+    return Door("http", stack.http_port, request, Connection, WORKERS * THREADS)
+
+
+def grpc_door(stack: LocalStack, contract: ModelContract) -> Door:
+    """One process, so that fewer are admitted."""
+    ask = {"classification": wire.ClassifyRequest, "regression": wire.RegressRequest}[contract.task]
+    message = ask(model=contract.name, instances=[as_message(contract, contract.goldens[0].instance)])
+    method = f"/{PREDICTION_SERVICE}/{ask.DESCRIPTOR.name.removesuffix('Request')}"
+    request = grpc_load.prepare(method, message.SerializeToString(), DEADLINE_S)
+    return Door("grpc", stack.grpc_port, request, grpc_load.GrpcConnection, THREADS)
+
+
+def as_message(contract: ModelContract, instance: Any) -> wire.Instance:
+    if isinstance(contract.input, ImageInput):
+        return wire.Instance(image=wire.Image(pixels=np.array(instance, np.uint8).tobytes()))
+    return wire.Instance(features=wire.Features(values=instance))
+
+
+DOORS = {"http": http_door, "grpc": grpc_door}
+
+
+def soak(stack: LocalStack, door: Door) -> int:
+    carried(door)  # warms up
+    calm_s = median_latency(calm(door))
+    before = carried(door)
+    with MemoryWatch(gateway_processes(stack, door.name)) as memory:
+        overload = door.load(OVERLOAD_S, CONNECTIONS, FACTOR * before / PROCESSES, 10 * DEADLINE_S)
         exchanges = send(overload, PROCESSES)
-    recovery_s = time_to_recover(calm(stack, request), calm_s)
-    peak = (before + carried(stack, request)) / 2
+    recovery_s = time_to_recover(calm(door), calm_s)
+    peak = (before + carried(door)) / 2
 
     good = [one.latency_s for one in exchanges if one.status == 200 and one.latency_s <= DEADLINE_S]
     # A deadline runs from when a request is sent, so what the senders were late themselves is told beside.
@@ -87,15 +132,15 @@ def soak(stack: LocalStack, request: bytes) -> int:
     return int(not all(is_met.values()))
 
 
-def carried(stack: LocalStack, request: bytes) -> float:
-    """Answers a second when as many callers call as are admitted."""
-    exchanges = send(Load(stack.http_port, request, PEAK_S, WORKERS * THREADS // 2))
+def carried(door: Door) -> float:
+    """Answers a second when half as many callers call as are admitted."""
+    exchanges = send(door.load(PEAK_S, door.callers // 2))
     return sum(one.status == 200 for one in exchanges) / PEAK_S
 
 
-def calm(stack: LocalStack, request: bytes) -> list[Exchange]:
+def calm(door: Door) -> list[Exchange]:
     """Two callers."""
-    return send(Load(stack.http_port, request, CALM_S, 2))
+    return send(door.load(CALM_S, 2))
 
 
 def time_to_recover(exchanges: list[Exchange], calm_s: float) -> float:
@@ -119,8 +164,8 @@ def statuses(exchanges: list[Exchange]) -> dict[int, int]:
     return dict(collections.Counter(one.status for one in exchanges).most_common())
 
 
-def gateway_processes(stack: LocalStack) -> list[psutil.Process]:
-    main_process = next(one for one in stack.descendants() if one.cmdline()[-2:] == ["serving.gateway", "http"])
+def gateway_processes(stack: LocalStack, door: str) -> list[psutil.Process]:
+    main_process = next(one for one in stack.descendants() if one.cmdline()[-2:] == ["serving.gateway", door])
     return [main_process, *main_process.children()]
 
 
