@@ -59,7 +59,8 @@ soak: install ## for minutes: model server swaps under load, a fuzz; gateway ove
 	@$(BIN)/python -m tests.soak.model_server_swaps
 	@$(BIN)/python -m tests.soak.model_server_cycles
 	@$(BIN)/python -m tests.soak.model_server_fuzz
-	@$(BIN)/python -m tests.soak.gateway_overload
+	@$(BIN)/python -m tests.soak.gateway_overload http
+	@$(BIN)/python -m tests.soak.gateway_overload grpc
 	@$(BIN)/python -m tests.soak.gateway_rolling_restart
 	@$(BIN)/python -m tests.soak.gateway_attacks
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 TELLING = re.compile(rb"\r\n(content-length|retry-after|connection): *(\w+)", re.IGNORECASE)
 GAVE_UP = 0  # the status of a request that got no answer: in time, or before the connection was closed
+NEVER_SENT = -1  # … of one that was due when there was no connection for it, until the end
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,7 @@ class Sender:
 
     def _give_up_on(self, due: deque[float]) -> None:
         while due and self._load.rate is not None:
-            self._note(due.popleft(), NO_ANSWER)
+            self._note(due.popleft(), Answer(NEVER_SENT))
         due.clear()
 
     def _finish(self, connection: Connection, answer: Answer) -> None:

@@ -1,6 +1,7 @@
 """Batches of rows: how many there are, cut to pieces, put together again. Knows arrays, and no model server."""
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 import numpy as np
 
@@ -37,8 +38,7 @@ def cut(outputs: Tensors, sizes: Sequence[int]) -> list[dict[str, Tensor]]:
     for name, tensor in outputs.items():
         if tensor.shape[:1] != (total,):
             raise ModelServerFault(f"expected {total} rows of the output {name!r}, got the shape {tensor.shape}")
-    ends = np.cumsum(sizes).tolist()
     return [
         {name: tensor[end - size : end] for name, tensor in outputs.items()}
-        for size, end in zip(sizes, ends, strict=True)
+        for size, end in zip(sizes, accumulate(sizes), strict=True)
     ]

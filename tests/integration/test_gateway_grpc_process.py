@@ -7,6 +7,7 @@ import urllib.request
 from contextlib import ExitStack
 
 import grpc
+import psutil
 import pytest
 from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health_pb2
@@ -138,6 +139,21 @@ def test_more_calls_without_a_message_than_threads_keep_no_caller_waiting(server
         come.set()
         for call in slow:
             call.exception()
+
+
+def test_calls_that_wait_for_the_one_before_hold_no_thread_and_then_go_together(server):
+    with grpc_gateway_process(server.address, "houses", ATELIER_THREADS="64") as gateway:
+        gateway.client.call("Regress", REGRESS)
+        process = psutil.Process(gateway.process.pid)
+        before, asked = process.num_threads(), len(server.metadata)
+        server.hold.clear()
+        calls = [gateway.client.start("Regress", REGRESS) for _ in range(41)]
+        wait_until(lambda: "atelier_requests_in_flight 41.0" in metrics(gateway), gateway.log)
+
+        assert process.num_threads() <= before + 8
+        server.hold.set()
+        assert [call.result().predictions[0].value for call in calls] == [7] * 41
+        assert len(server.metadata) < asked + 41
 
 
 def test_a_clients_deadline_goes_down_to_the_model_server(server, gateway):

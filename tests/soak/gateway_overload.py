@@ -24,11 +24,11 @@ from serving.gateway.grpc_api import SERVICE as PREDICTION_SERVICE
 from serving.generated.atelier.prediction.v1 import prediction_pb2 as wire
 from tests import grpc_load, http_load
 from tests.e2e.local_stack import LocalStack
-from tests.http_load import Connection, Exchange, Load, send
+from tests.http_load import GAVE_UP, NEVER_SENT, Connection, Exchange, Load, send
 
 WORKERS, THREADS = 2, 32
 PEAK_S, OVERLOAD_S, CALM_S = 10.0, 60.0, 10.0
-FACTOR = 3
+FACTOR, MIN_FACTOR = 3, 2.5  # of the peak: asked of the senders, and what they must have sent
 DEADLINE_S = 1.0
 PROCESSES = 2  # that send
 CONNECTIONS = 400  # of each of them, at most
@@ -101,16 +101,17 @@ def soak(stack: LocalStack, door: Door) -> int:
     recovery_s = time_to_recover(calm(door), calm_s)
     peak = (before + carried(door)) / 2
 
-    good = [one.latency_s for one in exchanges if one.status == 200 and one.latency_s <= DEADLINE_S]
     # A deadline runs from when a request is sent, so what the senders were late themselves is told beside.
-    accepted = sorted(one.latency_s - one.late_s for one in exchanges if one.status in (200, 504))
-    late = sorted(one.late_s for one in exchanges)
-    refused = sorted(one.latency_s for one in exchanges if one.status == 503)
+    sent = [one for one in exchanges if one.status != NEVER_SENT]
+    good = [one for one in sent if one.status == 200 and one.latency_s - one.late_s <= DEADLINE_S]
+    accepted = sorted(one.latency_s - one.late_s for one in sent if one.status in (200, 504))
+    late = sorted(one.late_s for one in sent)
+    refused = sorted(one.latency_s - one.late_s for one in sent if one.status == 503)
     without_hint = sum(one.status == 503 and not one.retry_after_s for one in exchanges)
     goodput = len(good) / OVERLOAD_S
     p99_s = quantile(accepted, 0.99)
     print(f"peak {peak:.0f} answers a second ({before:.0f} before, {2 * peak - before:.0f} after)")
-    print(f"offered {len(exchanges) / OVERLOAD_S:.0f} a second; statuses {statuses(exchanges)}")
+    print(f"offered {len(sent) / OVERLOAD_S:.0f} a second; statuses {statuses(sent)}; never sent {unsent(exchanges)}")
     print(f"goodput {goodput:.0f} a second, {goodput / peak:.0%} of the peak")
     print(
         f"accepted: p50 {quantile(accepted, 0.5) * 1e3:.0f} ms, p99 {p99_s * 1e3:.0f} ms of {DEADLINE_S:.0f} s allowed"
@@ -120,11 +121,12 @@ def soak(stack: LocalStack, door: Door) -> int:
     print(f"memory of the gateway: {memory.first / 1e6:.0f} MB, at most {memory.most / 1e6:.0f} MB")
     print(f"back to normal after {recovery_s:.1f} s (normal: p50 {calm_s * 1e3:.1f} ms)")
     is_met = {
+        f"offered at least {MIN_FACTOR} times the peak": len(sent) / OVERLOAD_S >= MIN_FACTOR * peak,
         f"goodput of at least {MIN_GOODPUT:.0%} of the peak": goodput >= MIN_GOODPUT * peak,
         "p99 of the accepted within their deadline": p99_s <= DEADLINE_S,
         "memory bounded": memory.most - memory.first <= MAX_GROWTH_BYTES,
         f"back to normal within {MAX_RECOVERY_S:.0f} s": recovery_s <= MAX_RECOVERY_S,
-        "every request answered": not any(one.status == 0 for one in exchanges),
+        "every request answered": not any(one.status == GAVE_UP for one in sent),
         "every refusal says when to come back": without_hint == 0,
     }
     for goal, met in is_met.items():
@@ -158,6 +160,10 @@ def median_latency(exchanges: list[Exchange]) -> float:
 
 def quantile(ordered: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else float("nan")
+
+
+def unsent(exchanges: list[Exchange]) -> int:
+    return sum(one.status == NEVER_SENT for one in exchanges)
 
 
 def statuses(exchanges: list[Exchange]) -> dict[int, int]:
