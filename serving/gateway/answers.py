@@ -83,7 +83,13 @@ def to_answers(contract: ModelContract, outputs: Outputs, top_k: int | None) -> 
     if isinstance(contract.output, ValueOutput):
         answers = list(_regressions(contract.output, outputs))
     else:
-        answers = [_classification(contract.output, row, top_k) for row in outputs[contract.output.tensor]]
+        probabilities = outputs[contract.output.tensor]  # (instances, classes)
+        # Stable, so that of equal classes the first wins.
+        orders = np.argsort(-probabilities, axis=1, kind="stable").tolist()
+        answers = [
+            _classification(contract.output, row, order, top_k)
+            for row, order in zip(probabilities, orders, strict=True)
+        ]
     if contract.domain:
         _add_domain(contract.domain, outputs, answers)
     return answers
@@ -98,10 +104,11 @@ def _regressions(output: ValueOutput, outputs: Outputs) -> list[Regression]:
     return answers
 
 
-def _classification(output: ClassOutput, probabilities: NDArray[np.float32], top_k: int | None) -> Classification:
+def _classification(
+    output: ClassOutput, probabilities: NDArray[np.float32], order: list[int], top_k: int | None
+) -> Classification:
+    """`order` has the classes, most probable first."""
     names = output.class_names
-    # Stable, so that of equal classes the first wins.
-    order: list[int] = np.argsort(-probabilities, kind="stable").tolist()
     best = order[0]
     answer = Classification(
         class_name=names[best],

@@ -49,7 +49,8 @@ def scale_pixels(spec: ImageInput, pixels: NDArray[Any]) -> NDArray[np.float32] 
     """Raw values as the model takes them, in the shape they have; None where one breaks the contract."""
     if pixels.dtype.kind == "f" and not (pixels == np.rint(pixels)).all():
         return None
-    if pixels.min() < spec.minimum or pixels.max() > spec.maximum:
+    is_within = pixels.dtype == np.uint8 and spec.minimum <= 0 and spec.maximum >= 255
+    if not is_within and (pixels.min() < spec.minimum or pixels.max() > spec.maximum):
         return None
     return pixels.astype(np.float32) * np.float32(spec.scale)
 
@@ -72,11 +73,11 @@ def _as_bytes(spec: ImageInput, instances: list[Any]) -> list[Any] | None:
     """Lists of whole numbers from 0 to 255 as one byte a pixel; None where they are others. Takes true for 1."""
     blocks = []
     for instance in instances:
-        pixels = _flatten(instance, spec.shape)
-        if pixels is None:
+        rows = _rows(instance, spec.shape)
+        if rows is None:
             return None
         try:
-            blocks.append(bytes(pixels))
+            blocks.append(b"".join(map(bytes, rows)))
         except (TypeError, ValueError):  # no whole number; no byte
             return None
     return blocks
@@ -95,13 +96,19 @@ def _accept(spec: ImageInput, instances: list[Any]) -> NDArray[np.float32] | Non
 
 def _flatten(instance: Any, shape: tuple[int, ...]) -> list[Any] | None:
     """All pixels of one instance in one list; None where a list is missing or has the wrong length."""
+    rows = _rows(instance, shape)
+    return None if rows is None else list(chain.from_iterable(rows))
+
+
+def _rows(instance: Any, shape: tuple[int, ...]) -> list[list[Any]] | None:
+    """The innermost lists of one instance; None where a list is missing or has the wrong length."""
     if type(instance) is not list:
         return None
-    level = [instance]
+    level = [[instance]]
     for length in shape if _is_nested(instance) else (math.prod(shape),):
+        level = list(chain.from_iterable(level))
         if set(map(type, level)) != {list} or set(map(len, level)) != {length}:
             return None
-        level = list(chain.from_iterable(level))
     return level
 
 

@@ -1,6 +1,7 @@
 """What the lane answers, and what it counts and logs of that: all as the application would have done."""
 
 import time
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,8 +13,18 @@ from serving.gateway.http_scope import json_bytes
 from serving.gateway.lane_calls import Passage, Trip
 from serving.gateway.metrics import AnsweredSeries, Metrics
 from serving.gateway.outputs import Outputs, check_outputs
+from serving.gateway.phases import Phase
 from serving.gateway.plain_answers import plain_answer
 from serving.gateway.request_ids import request_id
+
+
+class Encoded(NamedTuple):
+    """A response, and how its request fared."""
+
+    passage: Passage
+    answer: bytes
+    is_last: bool  # its connection ends with it
+    seconds: dict[Phase, float]
 
 
 class LaneAnswers:
@@ -41,20 +52,13 @@ class LaneAnswers:
         answers = iter(to_answers(offer.contract, outputs, None))
         return [(passage, [next(answers) for _ in range(passage.rows)]) for passage in passages]
 
-    def encode(self, trip: Trip, passage: Passage, answers: list[Answer]) -> tuple[bytes, bool]:
-        """The response to one request, now counted; and whether its connection ends with it."""
+    def encode(self, trip: Trip, passage: Passage, answers: list[Answer]) -> Encoded:
+        """The response to one request."""
         offer, plain, request = trip.line.offer, passage.plain, passage.connection.request
         identifier, is_last = request_id(request.request_id), request.is_last
         body = json_bytes(answer_document(offer, answers))
         answer, size = plain_answer(body, identifier, takes_gzip=plain.takes_gzip, is_last=is_last)
-        seconds = self._series_of(offer.contract.name, offer.version, plain.verb).count(
-            {
-                "validation": passage.validated_at - passage.arrived_at,
-                "waiting": trip.sent_at - passage.validated_at,
-                "model_server": trip.ended_at - trip.sent_at,
-                "encoding": time.perf_counter() - trip.ended_at,
-            }
-        )
+        now = time.perf_counter()
         if not access_log.disabled:
             log_answered(
                 Answered(
@@ -62,7 +66,7 @@ class LaneAnswers:
                     call=f"POST {plain.path}",
                     verb=plain.verb,
                     code="200",
-                    milliseconds=seconds * 1e3,
+                    milliseconds=(now - passage.arrived_at) * 1e3,
                     model=plain.model,
                     version=str(offer.version),
                     key=request.key_name,
@@ -70,7 +74,22 @@ class LaneAnswers:
                     response_bytes=size,
                 )
             )
-        return answer, is_last
+        seconds: dict[Phase, float] = {
+            "validation": passage.validated_at - passage.arrived_at,
+            "waiting": trip.sent_at - passage.validated_at,
+            "model_server": trip.ended_at - trip.sent_at,
+            "encoding": now - trip.ended_at,
+        }
+        return Encoded(passage, answer, is_last, seconds)
+
+    def count(self, trip: Trip, answered: list[Encoded]) -> None:
+        """Those of a trip, before their clients hear: one may ask for the metrics next."""
+        by_verb: dict[str, list[dict[Phase, float]]] = {}
+        for encoded in answered:
+            by_verb.setdefault(encoded.passage.plain.verb, []).append(encoded.seconds)
+        offer = trip.line.offer
+        for verb, seconds in by_verb.items():
+            self._series_of(offer.contract.name, offer.version, verb).count(seconds)
 
     def _series_of(self, model: str, version: int, verb: str) -> AnsweredSeries:
         name = (model, version, verb)

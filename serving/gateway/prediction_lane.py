@@ -62,6 +62,7 @@ class PredictionLane:
         self._lines: dict[tuple[str, int], Line] = {}
         self._due: dict[Line, None] = {}  # somebody waits there, and no call is under way
         self._passages: set[Passage] = set()
+        self._entered = 0  # in this turn
         self._earliest = float("inf")  # nobody's time ends before
         self._callers = ThreadPoolExecutor(thread_name_prefix="lane")
 
@@ -116,7 +117,7 @@ class PredictionLane:
         return line
 
     def _enter(self, passage: Passage) -> None:
-        self._parts.metrics.in_flight.inc()
+        self._entered += 1
         self._passages.add(passage)
         self._earliest = min(self._earliest, passage.expires_at)
         passage.line.waiting.append(passage)
@@ -130,6 +131,9 @@ class PredictionLane:
 
     def end_turn(self) -> None:
         """Whoever came in this turn of the loop goes now, together."""
+        if self._entered:
+            self._parts.metrics.in_flight.inc(self._entered)
+            self._entered = 0
         for line in self._due:
             self._send(line)
         self._due.clear()
@@ -154,11 +158,11 @@ class PredictionLane:
             log.exception("the lane failed")
             self._give_up(trip.passages)
         else:
-            for passage, answers in answered:
-                self._parts.predictor.admission.learn(passage.visit)
-                answer, is_last = self._answers.encode(trip, passage, answers)
-                self._leave(passage)
-                self._loop.answer(passage.connection, answer, is_last=is_last)
+            encoded = [self._answers.encode(trip, passage, answers) for passage, answers in answered]
+            self._answers.count(trip, encoded)
+            self._leave([one.passage for one in encoded], has_ended=True)
+            for one in encoded:
+                self._loop.answer(one.passage.connection, one.answer, is_last=one.is_last)
 
     def _give_up_late(self) -> None:
         now = time.perf_counter()
@@ -170,18 +174,20 @@ class PredictionLane:
         self._earliest = min((passage.expires_at for passage in self._passages), default=float("inf"))
 
     def _give_up(self, passages: list[Passage], *, late: bool = False) -> None:
-        for passage in passages:
-            if not passage.is_over:
-                if late:
-                    self._parts.predictor.admission.learn(passage.visit, at_least=True)
-                self._leave(passage)
-                self._loop.hand_to_thread(passage.connection)
+        unfinished = [passage for passage in passages if not passage.is_over]
+        self._leave(unfinished, is_late=late)
+        for passage in unfinished:
+            self._loop.hand_to_thread(passage.connection)
 
-    def _leave(self, passage: Passage) -> None:
-        passage.is_over = True
-        self._passages.discard(passage)
-        self._parts.predictor.admission.leave()
-        self._parts.metrics.in_flight.dec()
+    def _leave(self, passages: list[Passage], *, has_ended: bool = False, is_late: bool = False) -> None:
+        admission = self._parts.predictor.admission
+        for passage in passages:
+            passage.is_over = True
+            self._passages.discard(passage)
+            if has_ended or is_late:
+                admission.learn(passage.visit, at_least=is_late)
+            admission.leave()
+        self._parts.metrics.in_flight.dec(len(passages))
 
 
 def read(media: Media, body: bytes, contract: ModelContract, max_rows: int) -> Tensors | None:

@@ -4,7 +4,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 import serving
-from serving.gateway.metrics import Metrics
+from serving.gateway.metrics import Metrics, observe_all
 
 
 def samples(metrics: Metrics) -> dict[tuple[str, ...], float]:
@@ -49,3 +49,19 @@ def test_every_series_is_named_as_prometheus_asks():
         assert family.name.startswith("atelier_")
         assert family.documentation
         assert not family.name.endswith(("_ms", "_milliseconds", "_seconds_seconds"))
+
+
+def test_many_values_at_once_are_counted_as_one_by_one():
+    metrics = Metrics()
+    values = [0.0005, 0.001, 0.0011, 0.3, 11.0, 11.0]
+    for value in values:
+        metrics.request_seconds.labels("each", "predict").observe(value)
+    observe_all(metrics.request_seconds.labels("together", "predict"), values)
+
+    lines = [line for line in metrics.exposition().decode().splitlines() if "duration_seconds" in line]
+
+    each, together = (
+        [line.replace(name, "") for line in lines if name in line and "_created" not in line]
+        for name in ("each", "together")
+    )
+    assert each == together != []
