@@ -1,6 +1,6 @@
 """What the lane answers, and what it counts and logs of that: all as the application would have done."""
 
-import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -30,8 +30,8 @@ class Encoded(NamedTuple):
 class LaneAnswers:
     """One a lane."""
 
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
+    def __init__(self, metrics: Metrics, clock: Callable[[], float]) -> None:
+        self._metrics, self._clock = metrics, clock
         self._series: dict[tuple[str, int, str], AnsweredSeries] = {}
 
     def read(self, trip: Trip) -> list[tuple[Passage, list[Answer]]]:
@@ -58,7 +58,7 @@ class LaneAnswers:
         identifier, is_last = request_id(request.request_id), request.is_last
         body = json_bytes(answer_document(offer, answers))
         answer, size = plain_answer(body, identifier, takes_gzip=plain.takes_gzip, is_last=is_last)
-        now = time.perf_counter()
+        now = self._clock()
         if not access_log.disabled:
             log_answered(
                 Answered(

@@ -1,6 +1,5 @@
 """The lane's calls to the model server: who waits for one, who is in one, and the making of it. Knows no HTTP."""
 
-import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from serving.gateway.predictor import Offer
 
 @dataclass(slots=True, eq=False)
 class Passage:
-    """One request on its way through the lane. Times are the performance counter's."""
+    """One request on its way through the lane. Times are the lane's clock's."""
 
     connection: Any
     plain: Plain
@@ -55,7 +54,7 @@ class Trip:
         return sum(passage.rows for passage in self.passages)
 
 
-def depart(line: Line, max_rows: int) -> Trip:
+def depart(line: Line, max_rows: int, now: float) -> Trip:
     """Those of a line that have waited longest, as many as may go together."""
     passages: list[Passage] = []
     rows = 0
@@ -63,19 +62,19 @@ def depart(line: Line, max_rows: int) -> Trip:
         passages.append(line.waiting.popleft())
         rows += passages[-1].rows
     line.is_busy = True
-    return Trip(line, passages, time.perf_counter())
+    return Trip(line, passages, now)
 
 
-def make_call(trip: Trip, server: SignatureRunner, then: Callable[[Trip], None]) -> None:
+def make_call(trip: Trip, server: SignatureRunner, clock: Callable[[], float], then: Callable[[Trip], None]) -> None:
     """In a thread: ask, for as long as the one with most time has."""
     offer = trip.line.offer
     try:
-        left_s = max(passage.expires_at for passage in trip.passages) - time.perf_counter()
+        left_s = max(passage.expires_at for passage in trip.passages) - clock()
         if left_s <= 0:
             raise DeadlineExceeded("the time for these requests ran out")
         inputs = join([passage.inputs for passage in trip.passages])
         trip.outcome = server.predict(offer.contract.name, offer.version, inputs, left_s)
     except Exception as error:  # noqa: BLE001 (raised again by the lane)
         trip.outcome = error
-    trip.ended_at = time.perf_counter()
+    trip.ended_at = clock()
     then(trip)

@@ -53,10 +53,11 @@ def has_lane(parts: Parts) -> bool:
 class PredictionLane:
     """One a worker, used by its loop alone."""
 
-    def __init__(self, parts: Parts, loop: Loop) -> None:
+    def __init__(self, parts: Parts, loop: Loop, clock: Callable[[], float] = time.perf_counter) -> None:
+        """`clock` is the one that the loop's connections have their times of."""
         settings = parts.settings
-        self._parts, self._loop = parts, loop
-        self._answers = LaneAnswers(parts.metrics)
+        self._parts, self._loop, self._clock = parts, loop, clock
+        self._answers = LaneAnswers(parts.metrics, clock)
         self._max_rows = min(MAX_ROWS, settings.max_instances, settings.max_model_server_batch)
         self._max_batch = min(MAX_COALESCED_BATCH, settings.max_model_server_batch)
         self._lines: dict[tuple[str, int], Line] = {}
@@ -82,7 +83,7 @@ class PredictionLane:
         inputs = read(plain.media, request.body.getvalue(), offer.contract, self._max_rows)
         if inputs is None:
             return False
-        now = time.perf_counter()
+        now = self._clock()
         expires_at = connection.handed_over_at + min(plain.timeout_s, self._parts.settings.request_timeout_s)
         try:
             visit = self._parts.predictor.admission.enter(plain.model, expires_at - now)
@@ -127,7 +128,7 @@ class PredictionLane:
     @property
     def patience_s(self) -> float:
         """Seconds until somebody's time may be up."""
-        return max(0.0, self._earliest - time.perf_counter())
+        return max(0.0, self._earliest - self._clock())
 
     def end_turn(self) -> None:
         """Whoever came in this turn of the loop goes now, together."""
@@ -137,13 +138,17 @@ class PredictionLane:
         for line in self._due:
             self._send(line)
         self._due.clear()
-        if time.perf_counter() >= self._earliest:
+        if self._clock() >= self._earliest:
             self._give_up_late()
 
     def _send(self, line: Line) -> None:
-        trip = depart(line, self._max_batch)
+        trip = depart(line, self._max_batch, self._clock())
         self._parts.metrics.observe_batch(line.offer.contract.name, line.offer.version, len(trip.passages))
-        self._callers.submit(make_call, trip, self._parts.server, lambda trip: self._loop.defer(self._arrive, trip))
+        self._callers.submit(make_call, trip, self._parts.server, self._clock, self._on_end)
+
+    def _on_end(self, trip: Trip) -> None:
+        """In the thread that made the call."""
+        self._loop.defer(self._arrive, trip)
 
     def _arrive(self, trip: Trip) -> None:
         """A call has ended: the next one begins, and this one's requests are answered, or explained by threads."""
@@ -165,7 +170,7 @@ class PredictionLane:
                 self._loop.answer(one.passage.connection, one.answer, is_last=one.is_last)
 
     def _give_up_late(self) -> None:
-        now = time.perf_counter()
+        now = self._clock()
         late = [passage for passage in self._passages if passage.expires_at <= now]
         for passage in late:
             if passage in passage.line.waiting:

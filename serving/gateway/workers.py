@@ -14,8 +14,9 @@ from gunicorn.glogging import Logger
 from serving.gateway import tls
 from serving.gateway.admission import SPARE_THREADS
 from serving.gateway.api_keys import ApiKeys, admitted_key, configured_keys
-from serving.gateway.buffered_worker import BufferedWorker, ConnectionLimits
+from serving.gateway.buffered_worker import BufferedWorker
 from serving.gateway.connection import Connection, Phase
+from serving.gateway.connection_loop import ConnectionLimits
 from serving.gateway.http_api import create_app
 from serving.gateway.incoming import Received
 from serving.gateway.logs import configure_logging

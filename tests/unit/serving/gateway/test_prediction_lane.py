@@ -15,7 +15,7 @@ from serving.gateway.plain_requests import KnownHeads, PlainRequests
 from serving.gateway.prediction_lane import MAX_BODY_BYTES, MAX_ROWS, PredictionLane, has_lane
 from serving.gateway.predictor import Predictor
 from serving.gateway.settings import Settings
-from tests.fakes import FakeModelServer, full_picture_contract, house_contract
+from tests.fakes import Clock, FakeModelServer, full_picture_contract, house_contract
 
 LEFT, RIGHT = [9, 0, 0, 255, 0, 0], [[0, 0, 255], [0, 0, 0]]
 HOUSE = {"rooms": 3, "age": 4}
@@ -33,7 +33,8 @@ class Lane:
         self.server.calls.clear()
         predictor = Predictor(offers, self.server, 100, admission=Admission(self.settings.threads))
         self.parts = Parts(self.settings, self.server, offers, predictor, Metrics())
-        self.lane = PredictionLane(self.parts, self)
+        self.clock = Clock()
+        self.lane = PredictionLane(self.parts, self, self.clock)
         self._heads = KnownHeads(PlainRequests(self.settings.models, None).recognise)
         self._ended: list = []
         self.answers: dict[str, bytes] = {}
@@ -56,7 +57,7 @@ class Lane:
         incoming = Incoming(Config(), ("127.0.0.1", 1), 2**20, self._heads)
         incoming.receive(f"{head}X-Request-Id: {name}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
         request = incoming.next_request()
-        connection = SimpleNamespace(name=name, request=request, handed_over_at=time.perf_counter())
+        connection = SimpleNamespace(name=name, request=request, handed_over_at=self.clock())
         return self.lane.take(connection)
 
     def run(self, calls: int = 1) -> None:
@@ -197,7 +198,8 @@ def test_whoever_waits_too_long_is_told_in_time_and_the_others_are_answered(lane
     lane.take("soon", "houses:regress", {"instances": [HOUSE]}, "application/json", "X-Request-Timeout: 0.05")
     lane.take("later", "houses:regress", {"instances": [[1, 2]]})
     lane.lane.end_turn()
-    time.sleep(lane.lane.patience_s + 0.001)
+    assert lane.lane.patience_s == pytest.approx(0.05)
+    lane.clock.now += 0.06
     lane.lane.end_turn()
 
     assert lane.explained == ["soon"]
@@ -212,7 +214,7 @@ def test_whoever_waits_for_the_next_call_too_long_does_not_go_with_it(lane):
     lane.take("first", "houses:regress", {"instances": [HOUSE]})
     lane.lane.end_turn()
     lane.take("soon", "houses:regress", {"instances": [HOUSE]}, "application/json", "X-Request-Timeout: 0.01")
-    time.sleep(0.02)
+    lane.clock.now += 0.02
     lane.lane.end_turn()
     lane.run()
 
