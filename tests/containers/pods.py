@@ -1,10 +1,11 @@
-"""The development overlay as `podman kube play` takes it: the same pods, less what only a cluster can do.
+"""The development overlay and the load as `podman kube play` takes them: the same pods, less what needs a cluster.
 
 podman knows Pods, volumes and ConfigMaps, but no Job, no Service and no namespace. So a workload's template becomes a
 Pod of its own, and a Service's name becomes an alias of its pod on podman's network.
 """
 
 import copy
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,18 @@ WORKLOADS = {
     "model-server": "Deployment",
     "gateway-http": "Deployment",
     "gateway-grpc": "Deployment",
+    "load": "Job",
+    "load-worker": "Job",
 }
 
 
-def rendered(overlay: Path) -> list[Object]:
-    """Every object of an overlay."""
+def rendered(scratch: Path) -> list[Object]:
+    """Every object of the development overlay with the component `load`."""
+    overlay = Path(shutil.copytree("k8s", scratch / "k8s"), "overlays/under-test")
+    overlay.mkdir()
+    overlay.joinpath("kustomization.yaml").write_text(
+        "kind: Kustomization\nresources: [../dev]\ncomponents: [../../components/load]\n"
+    )
     text = subprocess.run(["kubectl", "kustomize", overlay], check=True, capture_output=True, text=True).stdout
     return list(yaml.safe_load_all(text))
 

@@ -1,8 +1,8 @@
 """The profile `load`: workers ask the gateways over both doors, and their master's exit code is the verdict."""
 
-import re
-
 import pytest
+
+from tests.containers.load_report import asked_and_failed
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]
 
@@ -20,11 +20,6 @@ def judged(compose):
 
     yield run
     compose("rm", "--force", "--stop", "load", "load-worker")
-
-
-def asked_and_failed(said):
-    [(asked, failed)] = re.findall(r"Aggregated +(\d+) +(\d+)\(", said)
-    return int(asked), int(failed)
 
 
 def test_two_workers_ask_over_both_doors_and_no_answer_is_wrong(judged):

@@ -1,4 +1,4 @@
-"""The development overlay's workloads run as pods, as rendered, and answer predictions."""
+"""The development overlay's workloads run as pods, as rendered, and answer predictions; the load asks them."""
 
 import subprocess
 from pathlib import Path
@@ -9,13 +9,14 @@ import yaml
 from serving import __version__
 from serving.client import Client
 from tests.containers import pods
+from tests.containers.load_report import asked_and_failed
 from tests.containers.sample_inputs import HOUSE, SHOE
 from tests.containers.waiting import wait_until
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]
 
 NETWORK = "atelier-under-test"
-IMAGES = ("training", "model-server", "gateway")
+IMAGES = ("training", "model-server", "gateway", "load")
 
 
 class Podman:
@@ -23,7 +24,7 @@ class Podman:
 
     def __init__(self, environ, scratch: Path) -> None:
         self._environ, self._scratch = environ, scratch
-        self._objects = pods.rendered(Path("k8s/overlays/dev"))
+        self._objects = pods.rendered(scratch)
 
     def __call__(self, *words: str) -> str:
         done = subprocess.run(["podman", *words], env=self._environ, capture_output=True, text=True, check=False)
@@ -44,6 +45,14 @@ class Podman:
     def address(self, workload: str) -> str:
         infra = self("pod", "inspect", workload, "--format", "{{.InfraContainerID}}")
         return self("inspect", infra, "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}")
+
+    def said(self, container: str) -> str:
+        """What it wrote, on either stream."""
+        command = ["podman", "logs", container]
+        done = subprocess.run(
+            command, env=self._environ, check=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        return done.stdout
 
     def remove(self) -> None:
         self("pod", "rm", "--force", "--ignore", *pods.WORKLOADS)
@@ -104,3 +113,14 @@ def test_the_pods_run_as_nobody_on_a_file_system_that_cannot_be_written(cluster,
     container = f"{workload}-{'model-server' if workload == 'model-server' else 'gateway'}"
     assert cluster("exec", container, "sh", "-c", "id -u") == "10001"
     assert "Read-only" in cluster("exec", container, "sh", "-c", "touch /app/here 2>&1 || true")
+
+
+def test_the_load_finds_no_wrong_answer(cluster):
+    cluster.start("load")
+    cluster.start("load-worker")
+    code = cluster("wait", "load-load")
+    said = cluster.said("load-load")
+    asked, failed = asked_and_failed(said)
+    assert asked > 50
+    assert failed == 0
+    assert code == ("1" if "MISSED" in said else "0"), said  # how fast it was is not this test's to judge

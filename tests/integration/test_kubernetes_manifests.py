@@ -408,6 +408,12 @@ def test_settings_and_flags_are_known_and_valid(overlay):
     assert not parse(main_container(objects, "model-server")["args"]).unknown
 
 
+def test_a_pods_workers_follow_what_it_asks_for_not_the_nodes_cores(dev, production):
+    for objects in (dev, production):
+        [config] = [o["data"] for o in objects if o["kind"] == "ConfigMap" and "ATELIER_MODELS" in o["data"]]
+        assert int(config["ATELIER_WORKERS"]) == 2
+
+
 def test_the_labels_component_serves_two_versions_and_names_them(tmp_path):
     objects = with_component(tmp_path, "labels")
     [config] = [o["data"] for o in objects if o["kind"] == "ConfigMap" and "models.config" in o["data"]]
