@@ -1,11 +1,13 @@
 """The gRPC door's process: settings → parts → ports → signals.
 
-One process is enough: its threads mostly wait for the model server, and there is no JSON to parse.
+One process: its calls hold no thread while they wait (grpc_predictions), and there is no JSON to parse.
 """
 
 import logging
+import math
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -32,6 +34,8 @@ from serving.gateway.settings import Settings
 
 log = logging.getLogger(__name__)
 
+# A signal that reached another thread is noticed within this.
+SIGNAL_CHECK_S = 0.2
 HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
 
@@ -52,10 +56,17 @@ def serve(settings: Settings) -> None:
     signal.signal(signal.SIGHUP, lambda *_: None)
     configure_logging(settings)
     with running(build_parts(settings, keys=configured_keys(settings))) as health:
-        told_to_stop.wait()
+        _wait(told_to_stop)
         log.info("leaving: not serving from now on, answering for %g s more", settings.drain_delay_s)
         health.enter_graceful_shutdown()
-        told_again.wait(settings.drain_delay_s)
+        _wait(told_again, settings.drain_delay_s)
+
+
+def _wait(told: threading.Event, most_s: float = math.inf) -> None:
+    """Not in one go: the kernel may give a signal to another thread, and Python's handler runs when this one wakes."""
+    until = time.monotonic() + most_s
+    while not told.is_set() and (left_s := until - time.monotonic()) > 0:
+        told.wait(min(left_s, SIGNAL_CHECK_S))
 
 
 @contextmanager

@@ -61,7 +61,8 @@ def _serve(flags: command_line.Flags) -> int:
     except StatusError as error:
         print(f"Failed to start server. Error: {error}", flush=True)
         return _FAILURE
-    stop.wait()
+    while not stop.wait(0.2):  # the kernel may give a signal to another thread, and the handler waits for this one
+        pass
     _logger.info("Stopping: no new requests, %d s for those in flight", flags.drain_timeout_seconds)
     server.stop()
     return 0
