@@ -5,6 +5,7 @@ Further words go to Locust: `python -m tests.load --users 60 --run-time 5m --sha
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import time
@@ -12,8 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from serving.client import Client, ProblemError
+from serving.gateway.settings import Settings
 
-URL = "http://127.0.0.1:8080"
+# Where `python -m serving` listens, by the same variables.
+URL = f"http://127.0.0.1:{os.environ.get('ATELIER_HTTP_PORT', Settings.http_port)}"
+GRPC_ADDRESS = f"127.0.0.1:{os.environ.get('ATELIER_GRPC_PORT', Settings.grpc_port)}"
 DEFAULTS = ["--users", "30", "--spawn-rate", "10", "--run-time", "30s"]
 START_S = 300
 
@@ -51,7 +55,7 @@ def main() -> int:
     asked, words = parser.parse_known_args()
     if asked.host is None:
         with stack():
-            return locust(URL, words)
+            return locust(URL, ["--grpc-address", GRPC_ADDRESS, *words])
     if not is_ready(asked.host):
         sys.exit(f"tests.load: no gateway is ready at {asked.host}")
     return locust(asked.host, words)
