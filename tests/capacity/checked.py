@@ -1,20 +1,21 @@
 """Predicted beside measured: a simulation of the benchmarks, on their machine, with one worker and with more.
 
-Costs are read from one cell (most workers, 16 callers). What is predicted of it checks the simulation's form, what is
-predicted of other workers and callers checks what it knows.
+Costs are those with the most workers, at as many callers (the more there are, the more requests go together). What is
+predicted of that side checks the simulation's form, what is predicted of one worker checks what it knows.
 """
 
+import itertools
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.bench.goals import OURS
 from tests.bench.plan import ATELIER, CORES
-from tests.capacity.costs import CALLERS, Seen, seen
+from tests.capacity.costs import Seen, seen
 from tests.capacity.queueing import Network, Visit, gamma, percentile
 
-JOBS = 20_000
+JOBS = 10_000
+CASES = ("json 1", "json 32", "octets 1", "octets 32", "grpc 1", "grpc 32")
 VARIATION = 0.5  # of service times: the same request, again and again
 
 
@@ -35,18 +36,13 @@ class Compared:
 
 
 def compare(report: Mapping[str, Any]) -> Iterator[Compared]:
-    """Every cell of ours that has its costs measured."""
-    for case in ("json 1", "json 32", "octets 1", "octets 32", "grpc 1", "grpc 32"):
-        costs = seen(report, OURS, case, CALLERS)
-        for workers in sorted({1, CORES}):
-            for callers in (1, 16, 64):
-                was = seen(report, f"{ATELIER}, {workers}", case, callers)
-                if costs and was:
-                    doors = 1 if case.startswith("grpc") else workers
-                    predicted = predict(costs, doors, callers)
-                    side = f"{ATELIER}, {workers}"
-                    used = was.rate * (was.door_s + was.model_server_s + was.generator_s)
-                    yield Compared(side, case, callers, predicted, (was.rate, was.p50_s, was.p99_s), used)
+    """Every cell of ours."""
+    for case, workers, callers in itertools.product(CASES, sorted({1, CORES}), (1, 16, 64)):
+        costs, was = (seen(report, f"{ATELIER}, {n}", case, callers) for n in (CORES, workers))
+        if costs and was:
+            predicted = predict(costs, 1 if case.startswith("grpc") else workers, callers)
+            used = was.rate * (was.door_s + was.model_server_s + was.generator_s)
+            yield Compared(f"{ATELIER}, {workers}", case, callers, predicted, (was.rate, was.p50_s, was.p99_s), used)
 
 
 def predict(

@@ -16,7 +16,7 @@ DOLLARS_A_PROCESSOR_HOUR = 0.04  # on demand, large clouds, general purpose
 NETWORK_BYTES_S = 10e9 / 8  # of one load balancer
 LEAST_PODS = 2  # so that one may be away
 VARIATION = 1.0  # of service times: as if exponential, which is more than was seen
-JOBS = 20_000
+JOBS = 10_000
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The benchmarks' arithmetic and plan. What they measure is no test's business."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from tests.bench import sides
 from tests.bench.goals import OURS, goals
 from tests.bench.plan import CORES, FAMILIES, candidates, cells
+from tests.bench.report import markdown
 from tests.bench.rounds import Cell, Round, difference, ratio, spread
 from tests.http_load import Exchange
 from tests.soak.gateway_long import slope, summary
@@ -102,3 +104,23 @@ def test_a_few_samples_say_nothing_of_memory() -> None:
 def test_a_minute_counts_every_status_but_200_as_failed() -> None:
     seen = summary(3, [Exchange(0.0, 0.002, 200), Exchange(0.1, 0.004, 503, late_s=0.001), Exchange(0.2, 0.002, 0)])
     assert (seen.number, seen.requests, seen.failed, round(seen.p50_ms, 6)) == (3, 3, 2, 2.0)
+
+
+def test_the_report_shows_each_side_beside_ours_and_what_failed() -> None:
+    floor = "floor: Flask, gevent, request.get_json, 2"
+    rounds = {OURS: [seen(500), seen(700)], floor: [seen(1000), seen(1000)]}
+    result = {
+        "machine": {"processors": "2"},
+        "tried": [],
+        "start_s": {OURS: 5.0},
+        "memory_bytes": {OURS: {"HTTP door": 90e6, "model server": 400e6}},
+        "images": {"atelier/gateway": "373MB"},
+        "cells": [
+            {"side": side, "case": "json 1", "callers": 16, "rounds": [asdict(one) for one in some]}
+            for side, some in rounds.items()
+        ],
+    }
+    text = markdown(result)
+    assert f"| {floor} | 1,000 (1,000–1,000) | 1,000 (1,000–1,000) | 0.60 (0.50–0.70) |" in text
+    assert f"| json 1, 16 callers: requests/s ÷ {floor} | ≥ 0.5 | 0.60 (0.50–0.70) | met |" in text
+    assert f"| {OURS} | 5.0 | 490: HTTP door 90, model server 400 |" in text

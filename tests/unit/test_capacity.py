@@ -1,5 +1,6 @@
 """The capacity model's pieces against theory, the documentation's rule, and by hand."""
 
+import json
 import math
 import random
 import statistics
@@ -7,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench.goals import OURS
 from tests.capacity import autoscaling
-from tests.capacity.__main__ import BEGIN, END, replaced
+from tests.capacity.__main__ import BEGIN, END, main, replaced
 from tests.capacity.autoscaling import Autoscaler, Policy
 from tests.capacity.checked import predict
 from tests.capacity.costs import Cost, Seen, Way, line
@@ -16,7 +18,7 @@ from tests.capacity.day import EVICTED_S, NOTICED_S, World, rolling_update_s, si
 from tests.capacity.queueing import Network, Visit, erlang_c, gamma, percentile
 from tests.capacity.sizing import by_load, limits, size
 
-JOBS = 100_000
+JOBS = 50_000
 SERVICE_S = 0.01
 WAY = Way("json", Cost(0.0004, 0.0001), Cost(0.0002, 0.00005), Cost(100, 2000))
 POLICY = Policy(2, 20, 0.65, 100, 15, 20, 60, 300)
@@ -160,3 +162,37 @@ def test_figures_replace_what_is_between_the_marks_and_nothing_else():
     assert text == f"a\n{BEGIN}\n\nnew\n\n{END}\nb"
     with pytest.raises(ValueError, match="expected the marks"):
         replaced("no marks", "new")
+
+
+def test_a_benchmark_becomes_figures_in_the_document(tmp_path: Path):
+    """With costs by hand: 1 ms at the door, half of it at the model server, for one image."""
+    cpu = {"HTTP door": 0.001, "model server": 0.0005, "generator": 0.0001}
+    many = {"HTTP door": 0.0041, "model server": 0.0036, "generator": 0.0001}
+    cells = [
+        {
+            "side": OURS,
+            "case": case,
+            "callers": 16,
+            "rounds": [{"rate": rate, "p50_s": 0.01, "p99_s": 0.02, "cpu_s": took}],
+        }
+        for case, rate, took in (("json 1", 1250, cpu), ("json 32", 250, many))
+    ]
+    report, document = tmp_path / "report.json", tmp_path / "capacity.md"
+    machine = {"revision": "r", "processors": "p", "rounds": "5 of 2 s"}
+    sizes = {"json 1": {"body_bytes": 2000}, "json 32": {"body_bytes": 64000}}
+    report.write_text(json.dumps({"cells": cells, "machine": machine, "cases": sizes}))
+    document.write_text(f"before\n{BEGIN}\n{END}\nafter\n")
+    main(["--report", str(report), "--write", str(document)])
+    text = document.read_text()
+    assert "| json | 0.900 | 0.100 | 0.400 | 0.100 |" in text
+    assert "| 1,000,000 | 1539 | 770 | 161 |" in text
+    assert text.startswith("before")
+    assert text.endswith("after\n")
+
+
+def test_a_report_without_the_cases_it_needs_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    report = tmp_path / "report.json"
+    report.write_text(json.dumps({"cells": []}))
+    with pytest.raises(SystemExit):
+        main(["--report", str(report)])
+    assert "lacks `json 1` or `json 32` at 16 callers" in capsys.readouterr().err
