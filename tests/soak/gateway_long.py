@@ -12,7 +12,8 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,10 +67,14 @@ class Minute:
 
     number: int
     requests: int
-    failed: int
+    failures: Mapping[int, int]  # by status; 0: no answer in time, or the connection was closed
     p50_ms: float
     p99_ms: float
     late_ms: float  # p99 of how late the generator sent: it is part of the latencies
+
+    @property
+    def failed(self) -> int:
+        return sum(self.failures.values())
 
     def row(self) -> list[object]:
         return [
@@ -129,13 +134,15 @@ def summary(number: int, exchanges: list[Exchange]) -> Minute:
     """All that is kept of a minute: its exchanges, of twenty minutes, would weigh more than the service."""
     latencies_ms = np.array([one.latency_s for one in exchanges]) * 1e3
     late_ms = np.array([one.late_s for one in exchanges]) * 1e3
-    failed = sum(one.status != 200 for one in exchanges)
+    failures = Counter(one.status for one in exchanges if one.status != 200)
     p50_ms, p99_ms = np.percentile(latencies_ms, [50, 99])
-    return Minute(number, len(exchanges), failed, p50_ms, p99_ms, np.percentile(late_ms, 99))
+    return Minute(number, len(exchanges), failures, p50_ms, p99_ms, np.percentile(late_ms, 99))
 
 
 def report(machine: dict[str, str], peak: float, load: Load, minutes: list[Minute], memory: Memory) -> str:
     requests, failed = sum(one.requests for one in minutes), sum(one.failed for one in minutes)
+    statuses = sum((Counter(one.failures) for one in minutes), Counter[int]())
+    how = "".join(f", {count} with status {status}" for status, count in sorted(statuses.items()))
     p99s = [one.p99_ms for one in minutes]
     growth = [
         [name, f"{samples[0][1] / MEGABYTE:.1f}", f"{samples[-1][1] / MEGABYTE:.1f}", slope(samples)]
@@ -147,7 +154,7 @@ def report(machine: dict[str, str], peak: float, load: Load, minutes: list[Minut
                 "# Soak",
                 table(["machine", ""], machine.items()),
                 f"One image as JSON, {load.rate:,.0f} requests a second in open loop: {SHARE:.0%} of a peak of "
-                f"{peak:,.0f} ({CALLERS} callers, same generator). {requests:,} requests, **{failed} failed**; "
+                f"{peak:,.0f} ({CALLERS} callers, same generator). {requests:,} requests, **{failed} failed**{how}; "
                 f"p99 of a minute: median {np.median(p99s):.1f} ms, {min(p99s):.1f} to {max(p99s):.1f}.",
                 f"Memory (proportional set size); its slope by least squares after the first {SETTLING_S:.0f} s:",
                 table(["process", "first, MB", "last, MB", "slope, MB/h (± standard error)"], growth),

@@ -101,9 +101,9 @@ def test_a_few_samples_say_nothing_of_memory() -> None:
     assert slope([(5.0, 1e6), (10.0, 2e6)]) == "too short to say"
 
 
-def test_a_minute_counts_every_status_but_200_as_failed() -> None:
+def test_a_minute_counts_every_status_but_200_as_failed_and_says_which() -> None:
     seen = summary(3, [Exchange(0.0, 0.002, 200), Exchange(0.1, 0.004, 503, late_s=0.001), Exchange(0.2, 0.002, 0)])
-    assert (seen.number, seen.requests, seen.failed, round(seen.p50_ms, 6)) == (3, 3, 2, 2.0)
+    assert (seen.number, seen.requests, seen.failures, round(seen.p50_ms, 6)) == (3, 3, {503: 1, 0: 1}, 2.0)
 
 
 def test_the_report_shows_each_side_beside_ours_and_what_failed() -> None:

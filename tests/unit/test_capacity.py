@@ -18,7 +18,7 @@ from tests.capacity.day import EVICTED_S, NOTICED_S, World, rolling_update_s, si
 from tests.capacity.queueing import Network, Visit, erlang_c, gamma, percentile
 from tests.capacity.sizing import by_load, limits, size
 
-JOBS = 50_000
+JOBS = 100_000
 SERVICE_S = 0.01
 WAY = Way("json", Cost(0.0004, 0.0001), Cost(0.0002, 0.00005), Cost(100, 2000))
 POLICY = Policy(2, 20, 0.65, 100, 15, 20, 60, 300)
