@@ -39,6 +39,7 @@ class Load:
     rate: float | None = None  # requests a second; None: closed loop
     timeout_s: float = 30.0
     protocol: "type[Connection] | None" = None  # none: HTTP/1.1
+    drains: bool = False  # open loop: what was due and waits for a connection at the end is still sent, else given up
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ class Sender:
     def run(self) -> list[Exchange]:
         self._began = next_due = time.perf_counter()
         ends = self._began + self._load.seconds
-        while (now := time.perf_counter()) < ends or self._busy:
+        while (now := time.perf_counter()) < ends or self._busy or (self._load.drains and self._due):
             if now < ends:
                 if self._load.rate is None:
                     self._due.extend([now] * (self._load.connections - len(self._busy)))
@@ -128,6 +129,8 @@ class Sender:
                     while next_due <= now:
                         self._due.append(next_due)
                         next_due += 1 / self._load.rate
+                self._send_what_is_due()
+            elif self._load.drains and now < ends + self._load.timeout_s:
                 self._send_what_is_due()
             else:
                 self._give_up_on(self._due)

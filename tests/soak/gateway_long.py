@@ -97,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         stack.wait_until_up()
         peak = peak_rate(stack.http_port, request)
-        load = Load(stack.http_port, request, 60, CONNECTIONS, rate=SHARE * peak)
+        load = Load(stack.http_port, request, 60, CONNECTIONS, rate=SHARE * peak, drains=True)
         with Memory(named(stack)) as memory:
             minutes = [minute(load, number) for number in range(1, options.minutes + 1)]
     finally:

@@ -1,10 +1,16 @@
 """A load test asks what it knows the answer to, and is judged by its objectives, all of them."""
 
+import contextlib
 import dataclasses
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
+from tests.http_load import GAVE_UP, Load, prepare, run
 from tests.load import objectives
 from tests.load.asks import Ask, draw
 from tests.load.objectives import Measured, misses, table
@@ -90,3 +96,39 @@ def test_steps_only_grow_and_a_spike_comes_back():
 def test_a_shape_ends_with_the_run(name: str):
     assert users_at(LEVELS[name], 0.999, 1) == 1
     assert users_at(LEVELS[name], 1.0, 1) is None
+
+
+@pytest.mark.parametrize(("drains", "unsent_are_given_up"), [(True, False), (False, True)])
+def test_what_was_due_when_an_open_loop_ends_is_sent_only_where_it_drains(drains: bool, unsent_are_given_up: bool):
+    """One connection to a server that takes a tenth of a second, and fifty requests a second."""
+    with answering_after(0.1) as port:
+        exchanges = run(Load(port, prepare("/", b"{}"), 0.5, 1, rate=50, drains=drains))
+    assert {one.status for one in exchanges} == ({200, GAVE_UP} if unsent_are_given_up else {200})
+    assert (
+        max(one.latency_s for one in exchanges if one.status == 200) > 0.2
+    )  # from when it was due: it waited its turn
+
+
+@contextlib.contextmanager
+def answering_after(seconds: float) -> Iterator[int]:
+    """A server's port. One thread answers, so one request at a time."""
+
+    class Slow(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            time.sleep(seconds)
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Slow) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
