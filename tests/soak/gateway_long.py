@@ -67,7 +67,7 @@ class Minute:
 
     number: int
     requests: int
-    failures: Mapping[int, int]  # by status; 0: no answer in time, or the connection was closed
+    failures: Mapping[int, int]  # by status; 0: no answer; -1: never sent
     p50_ms: float
     p99_ms: float
     late_ms: float  # p99 of how late the generator sent: it is part of the latencies

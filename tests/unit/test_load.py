@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.http_load import GAVE_UP, Load, prepare, run
+from tests.http_load import NEVER_SENT, Load, prepare, run
 from tests.load import objectives
 from tests.load.asks import Ask, draw
 from tests.load.objectives import Measured, misses, table
@@ -98,12 +98,12 @@ def test_a_shape_ends_with_the_run(name: str):
     assert users_at(LEVELS[name], 1.0, 1) is None
 
 
-@pytest.mark.parametrize(("drains", "unsent_are_given_up"), [(True, False), (False, True)])
-def test_what_was_due_when_an_open_loop_ends_is_sent_only_where_it_drains(drains: bool, unsent_are_given_up: bool):
+@pytest.mark.parametrize(("drains", "some_are_never_sent"), [(True, False), (False, True)])
+def test_what_was_due_when_an_open_loop_ends_is_sent_only_where_it_drains(drains: bool, some_are_never_sent: bool):
     """One connection to a server that takes a tenth of a second, and fifty requests a second."""
     with answering_after(0.1) as port:
         exchanges = run(Load(port, prepare("/", b"{}"), 0.5, 1, rate=50, drains=drains))
-    assert {one.status for one in exchanges} == ({200, GAVE_UP} if unsent_are_given_up else {200})
+    assert {one.status for one in exchanges} == ({200, NEVER_SENT} if some_are_never_sent else {200})
     assert (
         max(one.latency_s for one in exchanges if one.status == 200) > 0.2
     )  # from when it was due: it waited its turn
