@@ -13,6 +13,7 @@ from pathlib import Path
 from serving import environment, predict, sample, stack
 from serving.gateway import tls
 from serving.gateway.settings import Settings as GatewaySettings
+from serving.store_watch import StoreWatch
 from serving.supervisor import PartFailedToStart, Supervisor
 
 DESCRIPTION = """\
@@ -52,7 +53,10 @@ def serve(environ: dict[str, str], scratch: Path) -> None:
     settings = stack.Settings.from_env(environ)
     store = Path(settings.store)
     models = stack.published_models(store)
-    environ.setdefault("ATELIER_MODELS", ",".join(models))
+    models_file, is_following = scratch / "models", "ATELIER_MODELS" not in environ
+    if is_following:
+        stack.write_whole(models_file, "")
+        environ |= {"ATELIER_MODELS": ",".join(models), "ATELIER_MODELS_FILE": str(models_file)}
     environ["ATELIER_MODEL_SERVER"] = f"127.0.0.1:{settings.model_server_port}"
     gateway = environment.read(GatewaySettings, environ)
     environment.require(
@@ -62,6 +66,11 @@ def serve(environ: dict[str, str], scratch: Path) -> None:
     stack.refuse_ports_in_use(settings, gateway)
     config_file = scratch / "models.config"
     stack.write_model_config(gateway.models, store, config_file)
+
+    def serve_too(models: tuple[str, ...]) -> None:
+        tell(f"a model is published that was not there before; serving {', '.join(models)}")
+        stack.write_model_config(models, store, config_file)
+        stack.write_whole(models_file, "\n".join(models))
 
     signals: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -83,7 +92,7 @@ def serve(environ: dict[str, str], scratch: Path) -> None:
                 )
             else:
                 sample.show(stack.local_url(gateway), stack.local_grpc_address(gateway), gateway.models)
-            supervisor.watch()
+            supervisor.watch(StoreWatch(store, gateway.models, serve_too).look if is_following else lambda: None)
     finally:
         tell("stopping")
         supervisor.stop()

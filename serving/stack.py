@@ -59,10 +59,15 @@ def published_models(store: Path) -> tuple[str, ...]:
     Raises:
         EmptyStore: no model has one.
     """
-    models = tuple(sorted(folder.name for folder in store.glob("*/") if any(folder.glob("[0-9]*/"))))
+    models = models_in(store)
     if not models:
         raise EmptyStore(f"no model is published in {store}: train one with `python -m training` (or `make train`)")
     return models
+
+
+def models_in(store: Path) -> tuple[str, ...]:
+    """The same; there may be none."""
+    return tuple(sorted(folder.name for folder in store.glob("*/") if any(folder.glob("[0-9]*/"))))
 
 
 def write_model_config(models: tuple[str, ...], store: Path, file: Path) -> None:
@@ -71,7 +76,14 @@ def write_model_config(models: tuple[str, ...], store: Path, file: Path) -> None
         f'  config {{ name: "{name}" base_path: "{store.resolve() / name}" model_platform: "tensorflow" }}\n'
         for name in models
     )
-    file.write_text("model_config_list {\n" + "".join(configs) + "}\n")
+    write_whole(file, "model_config_list {\n" + "".join(configs) + "}\n")
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Write so that a reader sees all of it or none."""
+    fresh = file.with_name(f"{file.name}.new")
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(file)
 
 
 def model_server_part(settings: Settings, config_file: Path, environ: Mapping[str, str]) -> Part:
@@ -81,6 +93,7 @@ def model_server_part(settings: Settings, config_file: Path, environ: Mapping[st
         f"--port={settings.model_server_port}",
         f"--rest_api_port={settings.model_server_rest_port}",
         f"--model_config_file={config_file}",
+        "--model_config_file_poll_wait_seconds=1",  # a model may be published later
         "--bind_address=127.0.0.1",  # nobody else's business on a laptop
     ]  # fmt: skip
 

@@ -58,9 +58,10 @@ class Supervisor:
                 return False
         return True
 
-    def watch(self) -> None:
-        """Restart whatever dies, until asked to stop."""
+    def watch(self, look: Callable[[], None] = lambda: None) -> None:
+        """Restart whatever dies, until asked to stop; and do what else must be looked at, often."""
         while not self._stopping():
+            look()
             for running in self._running:
                 running.restart_if_dead()
             time.sleep(LOOK_INTERVAL_S)

@@ -43,7 +43,7 @@ def regression(_request: wire.RegressRequest, prediction: Prediction) -> wire.Re
 
 def list_models(parts: Parts, _request: wire.ListModelsRequest, _scope: Scope) -> wire.ListModelsResponse:
     """All configured models: which version answers, and the state of each."""
-    models = (list_model(parts.offers, model) for model in parts.settings.models)
+    models = (list_model(parts.offers, model) for model in parts.offers.watches)
     return wire.ListModelsResponse(models=[wire.Model(**asdict(model)) for model in models])
 
 

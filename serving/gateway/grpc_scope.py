@@ -162,4 +162,4 @@ def _count(parts: Parts, scope: Scope, code: str, seconds: float) -> None:
 
 def _model(parts: Parts, scope: Scope) -> str:
     """The model asked for, as a label that no client can invent."""
-    return scope.model if scope.model in parts.settings.models or not scope.model else "unknown"
+    return scope.model if scope.model in parts.offers.watches or not scope.model else "unknown"

@@ -79,7 +79,7 @@ def answer_document(offer: Offer, answers: list[Answer]) -> dict[str, Any]:
 
 def list_models(parts: Parts) -> Response:
     """All configured models: which version answers, and the state of each."""
-    return json_response({"models": [_listed(list_model(parts.offers, model)) for model in parts.settings.models]})
+    return json_response({"models": [_listed(list_model(parts.offers, model)) for model in parts.offers.watches]})
 
 
 def model_status(parts: Parts, model: str, version: Selector = None) -> Response:

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Container
 from contextlib import ExitStack
 from http import HTTPStatus
 
@@ -73,7 +74,7 @@ def install(app: Flask, parts: Parts) -> None:
     @app.errorhandler(Exception)
     def explain(error: Exception) -> Response:
         problem = problem_of(error)
-        metrics.refusals.labels(_model(settings.models), problem.kind.slug).inc()
+        metrics.refusals.labels(_model(parts.offers.watches), problem.kind.slug).inc()
         if problem.kind is BUG:
             log.error("request %s failed", g.request_id, exc_info=error)
         elif isinstance(error, ModelServerFault):
@@ -89,7 +90,7 @@ def install(app: Flask, parts: Parts) -> None:
         compress(request, response)
         seconds = time.perf_counter() - g.began
         if request.endpoint not in UNCOUNTED:
-            _count(metrics, settings.models, response.status_code, seconds)
+            _count(metrics, parts.offers.watches, response.status_code, seconds)
         _trace(response)
         log_answered(_answered(response, seconds))
         return response
@@ -146,7 +147,7 @@ def _presented_key() -> str | None:
     return presented_key(request.headers.get("Authorization"), request.headers.get("X-API-Key"))
 
 
-def _count(metrics: Metrics, models: tuple[str, ...], status: int, seconds: float) -> None:
+def _count(metrics: Metrics, models: Container[str], status: int, seconds: float) -> None:
     arguments, model = request.view_args or {}, _model(models)
     metrics.observe_phases(model, g.get("version", ""))
     verb = arguments.get("verb") or request.endpoint or "unknown"
@@ -154,7 +155,7 @@ def _count(metrics: Metrics, models: tuple[str, ...], status: int, seconds: floa
     metrics.request_seconds.labels(model, verb).observe(seconds)
 
 
-def _model(models: tuple[str, ...]) -> str:
+def _model(models: Container[str]) -> str:
     """The model asked for, as a label that no client can invent."""
     model: str = (request.view_args or {}).get("model", "")
     return model if model in models or not model else "unknown"

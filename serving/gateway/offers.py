@@ -239,7 +239,8 @@ class Offers:
         clock: Callable[[], float] = time.monotonic,
         labels_kept_s: float = 1.0,
     ) -> None:
-        self.watches = {model: ModelWatch(model, server, clock) for model in models}
+        self._server, self._clock = server, clock
+        self.watches = {model: self.watch_aside(model) for model in models}  # replaced as a whole, never changed
         self._labels = Labels(server, labels_kept_s, clock)
 
     def find(self, model: str, version: Selector, timeout_s: float) -> Offer:
@@ -263,6 +264,15 @@ class Offers:
         self._labels.forget(gone.contract.name)
         self.watch(gone.contract.name).replace(gone, timeout_s)
 
+    def watch_aside(self, model: str) -> ModelWatch:
+        """A watch of a model that clients do not see, unless it joins."""
+        return ModelWatch(model, self._server, self._clock)
+
+    def join(self, watch: ModelWatch) -> None:
+        """From now on this is one of the configured models."""
+        log.info("model %s joins the models on offer", watch.model)
+        self.watches = {**self.watches, watch.model: watch}
+
     def watch(self, model: str) -> ModelWatch:
         """The watch of a configured model."""
         if model not in self.watches:
@@ -273,31 +283,52 @@ class Offers:
 class Poller:
     """A background thread a model that looks every poll interval, until stopped."""
 
-    def __init__(self, watches: list[ModelWatch], interval_s: float, on_look: Callable[[ModelWatch], None]) -> None:
+    def __init__(
+        self,
+        watches: list[ModelWatch],
+        interval_s: float,
+        on_look: Callable[[ModelWatch], None],
+        more: Callable[[], list[ModelWatch]] | None = None,
+    ) -> None:
+        """`more` is asked every poll interval, too, in a thread of its own: watches to poll from then on."""
         self._interval_s = interval_s
         self._on_look = on_look
+        self._more = more
         self._stopped = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._run, args=(watch,), name=f"watch-{watch.model}", daemon=True)
-            for watch in watches
-        ]
+        self._threads = [self._thread(watch) for watch in watches]
+        if more:
+            self._threads.append(
+                threading.Thread(target=self._run, args=(self._take_in,), name="further models", daemon=True)
+            )
 
     def start(self) -> None:
         """Begin, with a first look at once."""
-        for thread in self._threads:
+        for thread in list(self._threads):
             thread.start()
 
     def stop(self) -> None:
         """Stop looking; a look under way may end first, if it is quick."""
         self._stopped.set()
-        for thread in self._threads:
+        for thread in list(self._threads):
             thread.join(STATUS_TIMEOUT_S)
 
-    def _run(self, watch: ModelWatch) -> None:
+    def _thread(self, watch: ModelWatch) -> threading.Thread:
+        def look() -> None:
+            watch.look()
+            self._on_look(watch)
+
+        return threading.Thread(target=self._run, args=(look,), name=f"model {watch.model}", daemon=True)
+
+    def _take_in(self) -> None:
+        for watch in self._more() if self._more else ():
+            thread = self._thread(watch)
+            self._threads.append(thread)
+            thread.start()
+
+    def _run(self, look: Callable[[], None]) -> None:
         while not self._stopped.is_set():
             try:
-                watch.look()
-                self._on_look(watch)
+                look()
             except Exception:  # a bug in one look must not end all looking
-                log.exception("model %s: the look failed", watch.model)
+                log.exception("%s: the look failed", threading.current_thread().name)
             self._stopped.wait(self._interval_s)

@@ -4,11 +4,13 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from serving.gateway import grpc_tls
 from serving.gateway.admission import Admission
 from serving.gateway.api_keys import ApiKeys
 from serving.gateway.batching import Batching
+from serving.gateway.further_models import FurtherModels
 from serving.gateway.metrics import Metrics
 from serving.gateway.model_server import ModelServer
 from serving.gateway.model_server_client import GrpcModelServer
@@ -45,7 +47,9 @@ class Parts:
             self.metrics.offered_version.labels(watch.model).set(max(watch.snapshot.offers, default=0))
             on_look(watch)
 
-        return Poller(list(self.offers.watches.values()), self.settings.poll_interval_s, show)
+        file = self.settings.models_file
+        more = FurtherModels(Path(file), self.offers).look if file else None
+        return Poller(list(self.offers.watches.values()), self.settings.poll_interval_s, show, more)
 
 
 def build_parts(

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from serving import environment
 from serving.environment import require
@@ -30,6 +31,8 @@ class Settings:
 
     # Names of the models to offer, as the model server calls them.
     models: tuple[str, ...]
+    # A file that names more of them, with white space between, looked at again and again: each joins once on offer.
+    models_file: str = ""
     # gRPC address of the model server, host:port. 8500 is TensorFlow Serving's own default.
     model_server: str = "127.0.0.1:8500"
     # PEM file of the authorities that vouch for the model server; then TLS is spoken to it. None: in the clear.
@@ -102,6 +105,12 @@ class Settings:
     def __post_init__(self) -> None:
         for model in self.models:
             require(not set(model) & set("/:%?#"), "models", "names without / : % ? #", model)
+        require(
+            not self.models_file or Path(self.models_file).is_file(),
+            "models_file",
+            "a file that is there",
+            self.models_file,
+        )
         host, _, port = self.model_server.rpartition(":")
         is_address = bool(host) and port.isascii() and port.isdecimal() and 0 < int(port) < 65536
         require(is_address, "model_server", "host:port", self.model_server)

@@ -34,7 +34,7 @@ class Shedding:
     """One a worker, used by its loop alone."""
 
     def __init__(self, parts: Parts) -> None:
-        self._models = parts.settings.models
+        self._offers = parts.offers
         self._requests = parts.metrics.requests
         self._refusals = parts.metrics.refusals
 
@@ -64,7 +64,7 @@ class Shedding:
 
     def _count(self, model: str, verb: str, identifier: str) -> bool:
         """Count and log a refusal, unless there is no such model: that is for the application to say."""
-        if model not in self._models:
+        if model not in self._offers.watches:
             return False
         self._requests.labels(model, "", verb, "503").inc()
         self._refusals.labels(model, OVERLOADED.kind.slug).inc()

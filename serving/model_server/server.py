@@ -129,9 +129,13 @@ class Server:
             self._config_poll.start()
 
     def _poll_config(self) -> None:
+        taken = None  # TensorFlow Serving takes the same one again at every poll, to no effect but its log's
         while not self._stop.wait(self._flags.model_config_file_poll_wait_seconds):
             try:
-                self._core.reload(_model_server_config(self._flags))
+                config = _model_server_config(self._flags)
+                if config != taken:
+                    taken = config
+                    self._core.reload(config)
             except StatusError as error:
                 _logger.error("PollFilesystemAndReloadConfig failed to ReloadConfig: %s", error.message)  # noqa: TRY400
             except WaitCancelled:

@@ -20,6 +20,7 @@ DERIVED = {
     "ATELIER_ACCEPT_IN_PRODUCTION": "nothing",
     **dict.fromkeys(
         (
+            "ATELIER_MODELS_FILE",
             "ATELIER_MODEL_SERVER_CA_FILE",
             "ATELIER_MODEL_SERVER_CERT_FILE",
             "ATELIER_MODEL_SERVER_KEY_FILE",

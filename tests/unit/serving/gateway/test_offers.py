@@ -382,3 +382,18 @@ def test_the_poller_looks_at_every_model_again_and_again_and_survives_a_bug(capl
 
     assert offers.find("houses", None, 1).version == 1
     assert "model castles: the look failed" in caplog.text
+
+
+def test_the_poller_takes_in_further_watches_as_they_come():
+    offers = Offers(("houses",), FakeModelServer(house_contract(), house_contract("castles")))
+    looked = threading.Event()
+    coming = [offers.watch_aside("castles")]
+
+    def on_look(watch: ModelWatch) -> None:
+        if watch.model == "castles":
+            looked.set()
+
+    poller = Poller(list(offers.watches.values()), 0.001, on_look, lambda: [coming.pop()] if coming else [])
+    poller.start()
+    assert looked.wait(60)
+    poller.stop()

@@ -17,7 +17,7 @@ def metrics():
 
 @pytest.fixture
 def shedding(metrics):
-    return Shedding(SimpleNamespace(settings=SimpleNamespace(models=("houses",)), metrics=metrics))
+    return Shedding(SimpleNamespace(offers=SimpleNamespace(watches={"houses": None}), metrics=metrics))
 
 
 def whole(line: bytes = b"POST /v1/models/houses:regress HTTP/1.1", *fields: bytes, body: bytes = BODY) -> bytes:
