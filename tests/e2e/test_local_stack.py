@@ -11,8 +11,8 @@ import pytest
 
 from serving.client import Client, ProblemError, Tls
 from tests.certificates import Authority
-from tests.e2e.conftest import train
 from tests.e2e.local_stack import LocalStack, wait_until
+from tests.trained_store import train
 
 CALLERS = 8
 

@@ -19,8 +19,8 @@ export class AnswerView {
     this.maker = element("p", { class: "maker" });
     this.fault = element("p", { class: "fault", role: "alert" });
     this.spoken = element("p", { class: "unseen", "aria-live": "polite" });
-    this.node = element("section", { class: "card answer", "aria-labelledby": "answer-title" },
-      element("h2", { id: "answer-title" }, "The answer"), this.headline, this.subline, this.#picture.node,
+    this.title = element("h2", { id: "answer-title" }, "The answer");
+    this.node = element("section", { class: "card answer", "aria-labelledby": "answer-title" }, this.title, this.headline, this.subline, this.#picture.node,
       this.trust, this.fault, this.maker, this.spoken);
   }
 
@@ -29,6 +29,7 @@ export class AnswerView {
     const [prediction] = answer.predictions;
     const isClass = this.#contract.output.kind === "classes";
     this.node.classList.remove("stale");
+    this.title.textContent = "The answer";
     this.fault.textContent = "";
     this.headline.replaceChildren(...(isClass ? classHeadline(prediction) : valueHeadline(prediction)));
     this.subline.textContent = isClass ? setWords(prediction) : intervalWords(prediction);
@@ -42,9 +43,10 @@ export class AnswerView {
     this.#announce(`${this.headline.textContent}. ${this.subline.textContent} ${prediction.in_domain === false ? "Unlike the training data." : ""}`);
   }
 
-  /** Nothing is known of what is asked now; the last answer stays, dimmed. */
+  /** Nothing is known of what is asked now; the last answer stays, in grey. */
   refuse(words) {
     this.node.classList.add("stale");
+    this.title.textContent = "The last answer";
     this.fault.textContent = words;
   }
 
@@ -62,6 +64,7 @@ const valueHeadline = ({ value, unit }) => [element("strong", {}, plain(value)),
 function setWords({ prediction_set: set }) {
   if (!set) return "";
   const names = set.class_names;
+  if (!names.length) return `With ${level(set.level)} coverage: none. The model is sure of no class.`;
   return names.length === 1 ? `With ${level(set.level)} coverage: this alone.` : `With ${level(set.level)} coverage, one of: ${names.join(", ")}.`;
 }
 

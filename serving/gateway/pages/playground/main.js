@@ -162,10 +162,11 @@ function showTrouble(isReady, reasons) {
   node.hidden = !words.length;
 }
 
-at("key").addEventListener("submit", (event) => {
+at("key").addEventListener("submit", async (event) => {
   event.preventDefault();
   useKey(at("key-field").value);
-  watch.look();
+  await watch.look();
+  at("key-fault").textContent = at("key").hidden ? "" : "The gateway does not know this key.";
 });
 
 tabList(at("models"));
