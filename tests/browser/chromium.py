@@ -22,6 +22,7 @@ QUIET = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--hide-scrollbars",
 )
 DESKTOP, PHONE = (1280, 900), (390, 844)
 

@@ -16,14 +16,17 @@ MAX_BYTES = 200_000
 
 
 def main(url: str) -> None:
-    """One model by day, the other by night."""
+    """One model by day, the other by night, each with an answer that is not too sure."""
     FOLDER.mkdir(exist_ok=True)
-    for model, dark in (("fashion", False), ("housing", True)):
+    for model, dark, sample in (
+        ("fashion", False, ".strip button:nth-child(4)"),
+        ("housing", True, ".chips button:nth-child(7)"),
+    ):
         with tempfile.TemporaryDirectory() as profile, chromium(Path(profile), dark=dark) as browser:
             page = Playground(browser, url, model)
-            if model == "housing":
-                page.click(".chips button:nth-child(7)")
-                page.wait_for_answer()
+            before = page.headline
+            page.click(sample)
+            page.wait_for_another_answer(before)
             page.script("scrollTo(0, 0); document.activeElement.blur()")
             page.wait_until(lambda page=page: "–" not in page.text("#status"))
             taken = base64.b64decode(browser.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})["data"])

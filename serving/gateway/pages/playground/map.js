@@ -21,7 +21,7 @@ export class PlaceMap {
     this.canvas.style.aspectRatio = `${this.columns} / ${this.rows}`;
     this.where = element("output", { class: "where" });
     this.node = element("div", { class: "map-frame" }, this.canvas, this.#legend(unit),
-      element("p", { id: "map-keys", class: "hint" }, "Click, drag, or move with the arrow keys (Shift: further)."));
+      element("p", { id: "map-keys", class: "hint" }, "Click, drag, or use the arrow keys (Shift: further)."));
     redrawn(this.canvas, () => this.#draw());
   }
 
@@ -45,8 +45,9 @@ export class PlaceMap {
       });
     });
     return element("div", { class: "legend" }, this.where,
-      element("div", { class: "ramp-frame" }, element("span", {}, `below ${plain(levels[0])}`), colours,
-        element("span", {}, `above ${plain(levels.at(-1))} ${unit}`)));
+      element("div", { class: "ramp-frame" }, element("span", {}, `< ${plain(levels[0])}`), colours,
+        element("span", {}, `> ${plain(levels.at(-1))}`)),
+      element("p", {}, `A dot: where training data lies; its colour: the median there, in ${unit}.`));
   }
 
   #pick(row, column) {
