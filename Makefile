@@ -14,7 +14,7 @@ export VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 export REVISION := $(shell git describe --always --abbrev=40 --exclude='*' --dirty 2> /dev/null || echo unknown)
 export CREATED := $(shell git log -1 --format=%cI 2> /dev/null || echo unknown)
 
-.PHONY: help install run train serve test load bench capacity bench-parts soak soak-long containers images up down render sbom check format lint types imports generated unit proto lock clean
+.PHONY: help install run train serve test load bench capacity bench-parts soak soak-long screenshots containers images up down render sbom check format lint types imports generated unit proto lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -66,6 +66,9 @@ soak: install ## for minutes: model server swaps under load, a fuzz; gateway ove
 
 soak-long: install ## twenty minutes at 70 % of peak: errors, p99 by the minute, memory's slope (needs a trained store)
 	@$(BIN)/python -m tests.soak.gateway_long
+
+screenshots: install ## take the README's pictures of the playground anew, of the stack that runs here (needs Chromium)
+	@$(BIN)/python -m tests.browser.screenshots http://127.0.0.1:$${ATELIER_HTTP_PORT:-8080}
 
 containers: install ## run the container tests: images, compose, pods (needs an engine, or root to start one)
 	$(BIN)/python -m pytest tests/containers -m containers

@@ -64,13 +64,15 @@ const valueHeadline = ({ value, unit }) => [element("strong", {}, plain(value)),
 function setWords({ prediction_set: set }) {
   if (!set) return "";
   const names = set.class_names;
-  if (!names.length) return `With ${level(set.level)} coverage: none. The model is sure of no class.`;
-  return names.length === 1 ? `With ${level(set.level)} coverage: this alone.` : `With ${level(set.level)} coverage, one of: ${names.join(", ")}.`;
+  return `${level(set.level)} set: ${names.length > 1 ? names.join(", ") : names.length ? `${names[0]} alone` : "empty, the model is sure of no class"}`;
 }
 
 function intervalWords({ interval }) {
-  return interval ? `With ${level(interval.level)} coverage between ${plain(interval.low)} and ${plain(interval.high)}.` : "";
+  return interval ? `${level(interval.level)} interval: ${plain(interval.low)} to ${plain(interval.high)}` : "";
 }
+
+/** What a set or an interval is worth, in a line of its own. */
+const promise = (words) => element("span", { class: "promise" }, `The ${words} of inputs like those of training.`);
 
 function trustWords({ in_domain: isIn, domain_score: score }, domain) {
   if (isIn === undefined) return [];
@@ -96,7 +98,8 @@ class Bars {
       return { node, name, fill, share };
     });
     const key = this.level === undefined ? null : element("p", { class: "key-line hint" },
-      element("span", { class: "swatch in-set" }), `in the ${level(this.level)} set`, element("span", { class: "swatch" }), "not in it");
+      element("span", { class: "swatch in-set" }), `in the ${level(this.level)} set`, element("span", { class: "swatch" }), "not in it",
+      promise(`set holds the true class of ${level(this.level)}`));
     this.node = element("div", {}, this.list, key);
   }
 
@@ -152,6 +155,7 @@ class Line {
       element("span", { class: "swatch round" }), "estimate",
       ...(interval ? [element("span", { class: "swatch band-key" }), `${level(interval.level)} interval`] : []),
       ...(truth === null ? [] : [element("span", { class: "swatch diamond-key" }), `truth ${plain(truth)}`]),
+      ...(interval ? [promise(`interval holds the true value of ${level(interval.level)}`)] : []),
     ]);
   }
 }
