@@ -4,6 +4,7 @@ workers.py builds the HTTP door's parts, grpc_server.py the gRPC door's.
 """
 
 import argparse
+import math
 import os
 import shutil
 import socket
@@ -90,6 +91,8 @@ def listen(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.http_host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_DEFER_ACCEPT"):  # who says nothing is the kernel's, and takes no place of a worker
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, math.ceil(settings.header_timeout_s))
     try:
         listener.bind((settings.http_host, settings.http_port))
     except OSError as error:

@@ -172,9 +172,16 @@ def test_all_bodies_together_stay_within_memory_and_the_oldest_is_refused(patien
         assert clients[-1].is_open()
 
 
+def beginner(gateway: GatewayProcess) -> RawClient:
+    """Has said something: until then a connection may be the kernel's, and take no place."""
+    client = RawClient(gateway.port)
+    client.send(b"P")
+    return client
+
+
 def test_more_connections_than_there_is_room_for_make_room(patient):
     with ExitStack() as stack:
-        idle = [stack.enter_context(RawClient(patient.port)) for _ in range(3 * MAX_CONNECTIONS)]
+        idle = [stack.enter_context(beginner(patient)) for _ in range(3 * MAX_CONNECTIONS)]
 
         assert is_served(patient)
         wait_until(lambda: sum(client.is_open() for client in idle) < MAX_CONNECTIONS)
@@ -205,7 +212,7 @@ def test_who_waits_for_an_answer_is_not_closed_to_make_room(server, patient):
     with ExitStack() as stack:
         waiting = stack.enter_context(RawClient(patient.port))
         waiting.send(post(PATH, HOUSE))
-        idle = [stack.enter_context(RawClient(patient.port)) for _ in range(2 * MAX_CONNECTIONS)]
+        idle = [stack.enter_context(beginner(patient)) for _ in range(2 * MAX_CONNECTIONS)]
         wait_until(lambda: not idle[0].is_open())
         server.hold.set()
 
