@@ -138,6 +138,8 @@ class Worker(BufferedWorker):
             self._lane = PredictionLane(parts, self)
             self.heads = KnownHeads(PlainRequests(parts.settings.models, parts.keys).recognise)
         super().run()
+        if self._lane is not None:
+            self._lane.close()
 
     def take(self, connection: Connection) -> bool:
         """By the lane, where it is an ordinary prediction."""
