@@ -219,6 +219,23 @@ def test_the_request_as_curl_python_and_grpcurl_gives_the_same_answer(
     assert (f"'{answer}'" if answer else f"'value': {prediction['value']}"[:12]) in python
 
 
+@pytest.mark.parametrize("is_secure", [True, False], ids=["on this machine", "over HTTP from another one"])
+def test_the_request_and_the_digest_are_copied(open_page: OpenPage, is_secure: bool) -> None:
+    page = open_page("housing")
+    permissions = {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}
+    page.browser.execute_cdp_cmd("Browser.grantPermissions", permissions)
+    page.script("window.clipboard = navigator.clipboard")
+    if not is_secure:
+        page.script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    code = page.script("return document.querySelector('.request code').textContent")
+    digest = page.find(".maker code").get_attribute("title")
+
+    for button, text in ((".request .copy", code), (".maker .copy", digest)):
+        page.click(button)
+        page.wait_until(lambda button=button: page.text(button) == "Copied")  # type: ignore[misc]
+        assert page.script("return clipboard.readText()") == text
+
+
 def ask_as_grpcurl_would(command: str, stack: LocalStack) -> str:
     """Send what the command line says, by its own words; the class, or the value to one digit."""
     program, plaintext, data, body, address, method = shlex.split(command.replace("\\\n", ""))

@@ -58,13 +58,26 @@ export function choose(tab, isChosen) {
   tab.tabIndex = isChosen ? 0 : -1;
 }
 
+/** Whether a text went to the clipboard. Over HTTP from another machine a browser has only the old way. */
+async function copied(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text).then(() => true, () => false);
+  const area = element("textarea", { class: "unseen", "aria-hidden": "true" });
+  area.value = text;
+  const focused = document.activeElement;
+  document.body.append(area);
+  area.select();
+  const isCopied = document.execCommand("copy");
+  area.remove();
+  focused?.focus();
+  return isCopied;
+}
+
 /** A button that copies a text. */
 export function copyButton(label, text) {
   const button = element("button", {
     type: "button", class: "copy", "aria-label": label,
     click: async () => {
-      await navigator.clipboard.writeText(text());
-      button.textContent = "Copied";
+      button.textContent = (await copied(text())) ? "Copied" : "Not copied";
       setTimeout(() => { button.textContent = "Copy"; }, 1500);
     },
   }, "Copy");
