@@ -11,7 +11,7 @@ from serving.gateway.model_server import DEFAULT_SIGNATURE, SignatureRunner, Ten
 # A larger call goes alone at once: it has little to gain, and others would wait for it.
 MAX_COALESCED_ROWS = 8
 # As many as the default number of threads can bring, so that who waits goes with the very next batch.
-MAX_COALESCED_BATCH = 256
+MAX_COALESCED_BATCH = 512
 
 
 class Batching:

@@ -61,7 +61,7 @@ class Settings:
     workers: int = field(default_factory=default_workers)
     # Requests one worker, or the gRPC door, answers at the same time. They mostly wait for the model server, so many
     # more than cores.
-    threads: int = 32
+    threads: int = 64
     # Seconds from a request's arrival to its answer; then 504.
     request_timeout_s: float = 10.0
     # Largest request body or message, bytes. About 5,000 images of 28 x 28 as JSON.
