@@ -142,7 +142,7 @@ class BufferedWorker(ConnectionLoop):
             self.log.exception("an answer failed")
             connection.keeps = False
             connection.sock.clear()
-            connection.sock.sendall(answer_bytes(BROKEN))
+            connection.sock.sendall(answer_bytes(BROKEN, tls=connection.is_tls))
         connection.is_answered = True
         return connection.flush()
 
@@ -203,7 +203,7 @@ class BufferedWorker(ConnectionLoop):
         self.count_refusal(problem.kind.slug)
         connection.keeps = False
         connection.incoming.discard()
-        connection.sock.sendall(answer_bytes(problem))
+        connection.sock.sendall(answer_bytes(problem, tls=connection.is_tls))
         self._send(connection)
 
     def _time_is_up(self, connection: Connection) -> None:

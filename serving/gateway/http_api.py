@@ -149,8 +149,10 @@ def playground(_parts: Parts, file: str = "index.html") -> Response:
 
 def about_doors(parts: Parts) -> Response:
     """What the playground must know to show a client's calls."""
-    settings, tls = parts.settings, bool(parts.settings.tls_cert_file)
-    return json_response({"grpc_port": settings.grpc_port, "tls": tls, "needs_key": parts.keys is not None})
+    settings = parts.settings
+    return json_response(
+        {"grpc_port": settings.grpc_port, "tls": settings.speaks_tls, "needs_key": parts.keys is not None}
+    )
 
 
 MODEL = "/v1/models/<model:model>"

@@ -86,7 +86,7 @@ def install(app: Flask, parts: Parts) -> None:
     @app.after_request
     def end(response: Response) -> Response:
         response.headers["X-Request-Id"] = g.request_id
-        add_security_headers(response)
+        add_security_headers(response, tls=settings.speaks_tls)
         compress(request, response)
         seconds = time.perf_counter() - g.began
         if request.endpoint not in UNCOUNTED:

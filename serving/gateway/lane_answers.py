@@ -30,8 +30,8 @@ class Encoded(NamedTuple):
 class LaneAnswers:
     """One a lane."""
 
-    def __init__(self, metrics: Metrics, clock: Callable[[], float]) -> None:
-        self._metrics, self._clock = metrics, clock
+    def __init__(self, metrics: Metrics, clock: Callable[[], float], *, tls: bool) -> None:
+        self._metrics, self._clock, self._tls = metrics, clock, tls
         self._series: dict[tuple[str, int, str], AnsweredSeries] = {}
 
     def read(self, trip: Trip) -> list[tuple[Passage, list[Answer]]]:
@@ -57,7 +57,7 @@ class LaneAnswers:
         offer, plain, request = trip.line.offer, passage.plain, passage.connection.request
         identifier, is_last = request_id(request.request_id), request.is_last
         body = json_bytes(answer_document(offer, answers))
-        answer, size = plain_answer(body, identifier, takes_gzip=plain.takes_gzip, is_last=is_last)
+        answer, size = plain_answer(body, identifier, takes_gzip=plain.takes_gzip, is_last=is_last, tls=self._tls)
         now = self._clock()
         if not access_log.disabled:
             log_answered(

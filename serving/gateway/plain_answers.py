@@ -6,9 +6,11 @@ from email.utils import formatdate
 from gunicorn import SERVER
 
 from serving.gateway.compression import MIN_BYTES, deflated
-from serving.gateway.security_headers import HEADERS
+from serving.gateway.security_headers import security_headers
 
-_SECURITY = "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
+_SECURITY = {
+    tls: "".join(f"{name}: {value}\r\n" for name, value in security_headers(tls=tls).items()) for tls in (False, True)
+}
 
 
 class Dates:
@@ -29,7 +31,7 @@ class Dates:
 _dates = Dates()
 
 
-def plain_answer(body: bytes, request_id: str, *, takes_gzip: bool, is_last: bool) -> tuple[bytes, int]:
+def plain_answer(body: bytes, request_id: str, *, takes_gzip: bool, is_last: bool, tls: bool) -> tuple[bytes, int]:
     """A whole HTTP/1.1 response with a JSON body; and how long the body is as it is sent."""
     coding = ""
     if takes_gzip and len(body) >= MIN_BYTES:
@@ -37,6 +39,7 @@ def plain_answer(body: bytes, request_id: str, *, takes_gzip: bool, is_last: boo
     head = (
         f"HTTP/1.1 200 OK\r\nServer: {SERVER}\r\nDate: {_dates.now()}\r\n"
         f"Connection: {'close' if is_last else 'keep-alive'}\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\nX-Request-Id: {request_id}\r\n{_SECURITY}Vary: Accept-Encoding\r\n{coding}\r\n"
+        f"Content-Length: {len(body)}\r\nX-Request-Id: {request_id}\r\n{_SECURITY[tls]}"
+        f"Vary: Accept-Encoding\r\n{coding}\r\n"
     )
     return head.encode() + body, len(body)

@@ -57,7 +57,7 @@ class PredictionLane:
         """`clock` is the one that the loop's connections have their times of."""
         settings = parts.settings
         self._parts, self._loop, self._clock = parts, loop, clock
-        self._answers = LaneAnswers(parts.metrics, clock)
+        self._answers = LaneAnswers(parts.metrics, clock, tls=settings.speaks_tls)
         self._max_rows = min(MAX_ROWS, settings.max_instances, settings.max_model_server_batch)
         self._max_batch = min(MAX_COALESCED_BATCH, settings.max_model_server_batch)
         self._lines: dict[tuple[str, int], Line] = {}

@@ -9,7 +9,7 @@ from gunicorn.http import errors
 from serving.gateway.explanations import BUG_DETAIL, RETRY_AFTER_S
 from serving.gateway.problems import BUG, HTTP_KINDS, Kind, Problem
 from serving.gateway.request_ids import request_id
-from serving.gateway.security_headers import HEADERS
+from serving.gateway.security_headers import security_headers
 
 MALFORMED = Problem(HTTP_KINDS[400], "this is not an HTTP/1.1 request: its request line, headers or framing are wrong")
 LINE_TOO_LONG = Problem(Kind(414, "uri-too-long", "The request line is too long"), "send a shorter path")
@@ -49,7 +49,7 @@ def refusal_of(error: Exception) -> Refused:
     return Refused(_BY_ERROR.get(type(error), MALFORMED))
 
 
-def answer_bytes(problem: Problem, identifier: str = "", *, is_last: bool = True) -> bytes:
+def answer_bytes(problem: Problem, identifier: str = "", *, tls: bool, is_last: bool = True) -> bytes:
     """A whole HTTP/1.1 response; the last ends the connection."""
     identifier = request_id(identifier)
     # `error` is for clients of the Open Inference Protocol, which look for no other member.
@@ -60,7 +60,7 @@ def answer_bytes(problem: Problem, identifier: str = "", *, is_last: bool = True
         "Content-Type": "application/problem+json",
         "Content-Length": str(len(body)),
         "X-Request-Id": identifier,
-        **HEADERS,
+        **security_headers(tls=tls),
         **dict(problem.headers),
     }
     lines = [f"HTTP/1.1 {problem.kind.status} {problem.kind.title}", *(f"{name}: {headers[name]}" for name in headers)]

@@ -171,6 +171,11 @@ class Settings:
         require(self.log_format in LOG_FORMATS, "log_format", f"one of {', '.join(LOG_FORMATS)}", self.log_format)
         require(self.log_level in LOG_LEVELS, "log_level", f"one of {', '.join(LOG_LEVELS)}", self.log_level)
 
+    @property
+    def speaks_tls(self) -> bool:
+        """Both doors do, and nothing in front of them has to."""
+        return bool(self.tls_cert_file)
+
     def _refuse_unprotected_production(self) -> None:
         if self.environment != "production":
             return

@@ -27,7 +27,6 @@ TELLING = re.compile(rb"\r\n(content-length|transfer-encoding|expect|connection|
 
 OVERLOADED = problem_of(Overloaded(FULL))
 _NO_ID = "0" * len(request_id(""))
-_ANSWER = answer_bytes(OVERLOADED, _NO_ID, is_last=False)
 
 
 class Shedding:
@@ -37,6 +36,8 @@ class Shedding:
         self._offers = parts.offers
         self._requests = parts.metrics.requests
         self._refusals = parts.metrics.refusals
+        self._tls = parts.settings.speaks_tls
+        self._answer = answer_bytes(OVERLOADED, _NO_ID, tls=self._tls, is_last=False)
 
     def refuse(self, received: Received) -> bytes | None:
         """The answer to a request; None where it asks for no prediction, and costs little."""
@@ -47,7 +48,7 @@ class Shedding:
         identifier = request_id(next((value for name, value in request.headers if name == "X-REQUEST-ID"), ""))
         if not self._count(asked["model"] or asked["tensor_model"], asked["verb"] or asked["tensor_verb"], identifier):
             return None
-        return answer_bytes(OVERLOADED, identifier, is_last=received.is_last)
+        return answer_bytes(OVERLOADED, identifier, tls=self._tls, is_last=received.is_last)
 
     def refuse_bytes(self, received: bytes) -> bytes | None:
         """The answer to bytes that are one whole prediction request and nothing else; None where that is not sure."""
@@ -59,7 +60,7 @@ class Shedding:
                 identifier = request_id("")
                 model, verb = asked["model"] or asked["tensor_model"], asked["verb"] or asked["tensor_verb"]
                 if self._count(model.decode("latin-1"), verb.decode(), identifier):
-                    return _ANSWER.replace(_NO_ID.encode(), identifier.encode())
+                    return self._answer.replace(_NO_ID.encode(), identifier.encode())
         return None
 
     def _count(self, model: str, verb: str, identifier: str) -> bool:

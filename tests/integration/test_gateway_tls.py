@@ -119,6 +119,23 @@ def test_the_http_door_speaks_tls_and_no_client_holds_a_thread_by_it(server, aut
         assert "Traceback" not in gateway.log()
 
 
+def test_over_tls_every_answer_tells_browsers_to_come_by_tls_again(server, authority, door):
+    """From the loop, from the application, and to who is refused before either: the first two to the same byte."""
+    context, told = trusting(authority), []
+    requests = (post(PATH, HOUSE, "X-Request-Id: the-same"), head("/nowhere", method="GET"), b"nonsense\r\n\r\n")
+    for coalesce in ("true", "false"):
+        with gateway_process(server.address, "houses", **settings(door, ATELIER_COALESCE=coalesce)) as gateway:
+            wait_until(lambda port=gateway.port: is_ready(port, context), gateway.log)
+            with TlsClient(gateway.port, context) as client:
+                for request, status in zip(requests, (200, 404, 400), strict=True):
+                    client.send(request)
+                    answer = client.response()
+                    assert (answer[0], answer[1]["strict-transport-security"]) == (status, "max-age=31536000")
+                    told.append(([field for field in answer[1].items() if field[0] != "date"], answer[2]))
+
+    assert told[0] == told[3]
+
+
 def test_where_clients_must_show_a_certificate_only_probes_come_without(tmp_path, server, authority, door):
     client = authority.vouch("client")
     stranger = Authority(tmp_path, "stranger").vouch("nobody")

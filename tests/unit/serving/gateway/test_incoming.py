@@ -113,7 +113,7 @@ def test_what_is_no_request_is_refused_in_fixed_words(text, status):
     with pytest.raises(Refused) as refused:
         incoming.next_request()
 
-    head, _, body = answer_bytes(refused.value.problem).partition(b"\r\n\r\n")
+    head, _, body = answer_bytes(refused.value.problem, tls=False).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 %d " % status)
     assert json.loads(body)["status"] == status
     assert b"secret" not in body

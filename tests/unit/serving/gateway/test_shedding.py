@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from serving.gateway.metrics import Metrics
+from serving.gateway.settings import Settings
 from serving.gateway.shedding import Shedding
 
 BODY = b'{"instances": [[3, 4]]}'
@@ -17,7 +18,12 @@ def metrics():
 
 @pytest.fixture
 def shedding(metrics):
-    return Shedding(SimpleNamespace(offers=SimpleNamespace(watches={"houses": None}), metrics=metrics))
+    return shedding_with(metrics, Settings(models=("houses",)))
+
+
+def shedding_with(metrics: Metrics, settings: Settings) -> Shedding:
+    offers = SimpleNamespace(watches={"houses": None})
+    return Shedding(SimpleNamespace(settings=settings, offers=offers, metrics=metrics))
 
 
 def whole(line: bytes = b"POST /v1/models/houses:regress HTTP/1.1", *fields: bytes, body: bytes = BODY) -> bytes:
@@ -50,6 +56,13 @@ def test_a_prediction_is_refused_with_a_whole_answer_and_counted(shedding, metri
     assert f"X-Request-Id: {document['request_id']}" in lines
     assert (document["status"], document["type"]) == (503, "urn:atelier:problem:overloaded")
     assert requests(metrics) == [f'atelier_requests_total{{code="503",model="houses",verb="{verb}",version=""}} 1.0']
+
+
+def test_over_tls_a_refusal_says_to_come_by_tls_again(shedding, metrics):
+    over_tls = shedding_with(metrics, Settings(models=("houses",), tls_cert_file="a.pem", tls_key_file="a.key"))
+
+    assert b"\r\nStrict-Transport-Security: max-age=31536000\r\n" in over_tls.refuse_bytes(whole())
+    assert b"Strict-Transport-Security" not in shedding.refuse_bytes(whole())
 
 
 def test_every_refusal_has_an_id_of_its_own(shedding):
