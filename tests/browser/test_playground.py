@@ -292,6 +292,16 @@ def requests_per_second(page: Playground) -> float:
     return 0.0 if shown == "–" else float(shown)
 
 
+def test_an_address_names_a_model(stack: LocalStack, open_page: OpenPage) -> None:
+    page = open_page("housing")
+    assert page.text("#models [aria-selected=true]").startswith("housing")
+
+    page.browser.get(f"{stack.url}/#fashion")
+
+    page.wait_until(lambda: page.text("#models [aria-selected=true]").startswith("fashion"))
+    page.wait_for_answer("Ankle boot")
+
+
 # --- when things change ----------------------------------------------------------------------------------------------
 
 

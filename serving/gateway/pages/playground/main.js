@@ -169,6 +169,11 @@ at("key").addEventListener("submit", async (event) => {
   at("key-fault").textContent = at("key").hidden ? "" : "The gateway does not know this key.";
 });
 
+addEventListener("hashchange", () => {
+  wanted = ""; // the address says
+  watch.look();
+});
+
 tabList(at("models"));
 const watch = new Watch(at("status"), follow);
 json("playground/doors.json").then((told) => { doors = told; }, () => {});
