@@ -7,7 +7,7 @@ import orjson
 from flask import Request
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
-from serving.gateway.compression import decoded
+from serving.gateway.compression import TakeRoom, decoded
 from serving.gateway.csv_rows import read_csv
 from serving.gateway.encoded_images import EncodedImage
 from serving.gateway.forms import read_form, whole_number
@@ -21,27 +21,27 @@ WHAT_TO_SEND = (
 )
 
 
-def read_body(request: Request, max_bytes: int) -> Mapping[str, Any]:
+def read_body(request: Request, max_bytes: int, take_room: TakeRoom) -> Mapping[str, Any]:
     """What a client sent: `instances`, perhaps `top_k`, and no other member.
 
     Raises:
         BadRequest, UnsupportedMediaType, RequestEntityTooLarge: it cannot be read.
         InvalidInput: it can be read, but is not that.
     """
-    body = read_bytes(request, max_bytes)
+    body = read_bytes(request, max_bytes, take_room)
     if not body:
         raise BadRequest(f"the body is empty; {WHAT_TO_SEND}")
     _check_type(request)
     return {**READERS[request.mimetype](body, request.mimetype_params), **_from_query(request)}
 
 
-def read_bytes(request: Request, max_bytes: int) -> bytes:
+def read_bytes(request: Request, max_bytes: int, take_room: TakeRoom) -> bytes:
     """The whole body, inflated where it came as gzip; neither form of it may have more bytes.
 
     Raises:
         BadRequest, UnsupportedMediaType, RequestEntityTooLarge: it cannot be read.
     """
-    return decoded(request, _read(request, max_bytes), max_bytes)
+    return decoded(request, _read(request, max_bytes), max_bytes, take_room)
 
 
 def _read(request: Request, max_bytes: int) -> bytes:

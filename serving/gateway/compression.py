@@ -2,6 +2,7 @@
 
 import gzip
 import zlib
+from collections.abc import Callable
 
 from flask import Request, Response
 from werkzeug.datastructures import Accept
@@ -16,8 +17,12 @@ LEVEL = 1
 COMPRESSIBLE = ("application/json", "application/problem+json", "application/openapi+json", "text/")
 
 
-def decoded(request: Request, body: bytes, max_bytes: int) -> bytes:
-    """The body without its Content-Encoding.
+# Asks for so many bytes of memory, and raises where they are not to be had.
+TakeRoom = Callable[[int], None]
+
+
+def decoded(request: Request, body: bytes, max_bytes: int, take_room: TakeRoom) -> bytes:
+    """The body without its Content-Encoding. Room is taken before it is inflated.
 
     Raises:
         UnsupportedMediaType: another coding than gzip.
@@ -30,15 +35,21 @@ def decoded(request: Request, body: bytes, max_bytes: int) -> bytes:
     if coding not in CODINGS:
         raise UnsupportedMediaType("got another Content-Encoding than gzip")
     try:
-        return _inflate(body, max_bytes)
+        return _inflate(body, max_bytes, take_room)
     except zlib.error as error:
         raise BadRequest("the body is not gzip, as its Content-Encoding says") from error
 
 
-def _inflate(body: bytes, max_bytes: int) -> bytes:
-    """One gzip member: a body of a million empty ones, which the format allows, would keep us busy for nothing."""
+def _inflate(body: bytes, max_bytes: int, take_room: TakeRoom) -> bytes:
+    """One gzip member: a body of a million empty ones, which the format allows, would keep us busy for nothing.
+
+    Its last four bytes tell its size (RFC 1952, 2.3.1), so that no more room is taken than it needs. Where they lie, no
+    more than they told is inflated, and it is no gzip.
+    """
+    most_bytes = min(int.from_bytes(body[-4:], "little"), max_bytes) + 1
+    take_room(most_bytes)
     member = zlib.decompressobj(GZIP_WBITS)
-    inflated = member.decompress(body, max_bytes + 1)
+    inflated = member.decompress(body, most_bytes)
     if len(inflated) > max_bytes:
         raise RequestEntityTooLarge(f"a body may have at most {max_bytes} bytes once it is inflated")
     if not member.eof or member.unused_data:

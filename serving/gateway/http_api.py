@@ -64,7 +64,7 @@ class LabelName(ModelName):
 def predict(parts: Parts, model: str, verb: str, version: Selector = None) -> Response:
     """POST a batch of instances, get a prediction for each."""
     parts.offers.watch(model)  # an unknown model is the first thing to say
-    body = read_body(request, parts.settings.max_body_bytes)
+    body = read_body(request, parts.settings.max_body_bytes, partial(http_scope.take_room, parts))
     call = Call(model, version, verb, body["instances"], body.get("top_k"))
     prediction = parts.predictor.predict(call, http_scope.time_left_s())
     g.version = str(prediction.offer.version)

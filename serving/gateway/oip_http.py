@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 
 import orjson
 from flask import Flask, Response, g, request
@@ -50,7 +51,7 @@ def model_ready(parts: Parts, model: str, version: str = "") -> Response:
 def infer(parts: Parts, model: str, version: str = "", **_verb: str) -> Response:
     """POST input tensors, get output tensors."""
     parts.offers.watch(model)  # an unknown model is the first thing to say
-    body = read_bytes(request, parts.settings.max_body_bytes)
+    body = read_bytes(request, parts.settings.max_body_bytes, partial(http_scope.take_room, parts))
     if request.mimetype not in MEDIA_TYPES:
         raise UnsupportedMediaType("send Content-Type: application/json, or application/octet-stream with binary data")
     asked = parse(body, request.headers.get(HEADER))

@@ -16,6 +16,7 @@ from serving.gateway.model_server import ModelServer
 from serving.gateway.model_server_client import GrpcModelServer
 from serving.gateway.offers import ModelWatch, Offers, Poller
 from serving.gateway.predictor import Predictor
+from serving.gateway.room import Room
 from serving.gateway.settings import Settings
 from serving.gateway.shared_flag import Flag
 from serving.gateway.tracing import PassingOn, Tracing, open_tracing
@@ -32,8 +33,12 @@ class Parts:
     metrics: Metrics
     keys: ApiKeys | None = None  # None: anybody may call
     tracing: Tracing = field(default_factory=PassingOn)
+    room: Room = field(init=False)  # for inflated bodies
     # Set once the process is told to stop: not ready from then on, though it still answers.
     draining: Flag = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "room", Room(self.settings.max_buffered_bytes))
 
     def close(self) -> None:
         """Let go of the model server, and send the last spans."""

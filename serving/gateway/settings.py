@@ -75,6 +75,7 @@ class Settings:
     # Connections a worker holds; then the one that has waited longest makes room. gunicorn's default.
     max_connections: int = 1000
     # Memory of a worker for requests and answers on their way, bytes; then the oldest unfinished body is refused.
+    # As much again for what gzip bodies inflate to.
     max_buffered_bytes: int = 256 * 1024 * 1024
     # Most instances in one request.
     max_instances: int = 1024

@@ -1,5 +1,6 @@
 """Clients that mean no good, or have a bad line: each is refused or outwaited, and a good client notices nothing."""
 
+import gzip
 import json
 from contextlib import ExitStack, suppress
 
@@ -170,6 +171,31 @@ def test_all_bodies_together_stay_within_memory_and_the_oldest_is_refused(patien
         assert is_served(patient)
         wait_until(lambda: sum(client.is_open() for client in clients) <= 5)
         assert clients[-1].is_open()
+
+
+def test_inflated_bodies_together_stay_within_memory_and_the_newest_is_refused(server):
+    text = gzip.compress(json.dumps(HOUSE).encode().ljust(MAX_BODY_BYTES - 1))
+    request = head(PATH, f"Content-Length: {len(text)}", "Content-Encoding: gzip") + text
+    with ExitStack() as stack:
+        gateway = start(server, stack, ATELIER_THREADS="16")
+        server.hold.clear()
+        stack.callback(server.hold.set)
+        clients = [stack.enter_context(RawClient(gateway.port)) for _ in range(7)]
+        for client in clients:
+            client.send(request)
+
+        wait_until(lambda: sum(not client.is_open() for client in clients) == 3)
+        refused = [client for client in clients if not client.is_open()]
+        for client in refused:
+            status, headers, body = client.response()
+            assert (status, headers["retry-after"]) == (503, "1")
+            assert json.loads(body)["type"] == "urn:atelier:problem:overloaded"
+        server.hold.set()
+        assert [client.response()[0] for client in clients if client not in refused] == [200] * 4
+
+        for client in clients:  # the room is there again
+            client.send(request)
+            assert client.response()[0] == 200
 
 
 def beginner(gateway: GatewayProcess) -> RawClient:

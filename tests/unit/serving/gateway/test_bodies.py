@@ -11,15 +11,20 @@ from werkzeug.test import EnvironBuilder
 from serving.errors import InvalidInput
 from serving.gateway import forms
 from serving.gateway.bodies import read_body
+from serving.gateway.compression import TakeRoom
 from serving.gateway.encoded_images import EncodedImage
 from serving.gateway.instances import PixelBlock
 
 
 def read(
-    body: bytes, content_type: str | None = "application/json", query: str = "", **headers: str
+    body: bytes,
+    content_type: str | None = "application/json",
+    query: str = "",
+    take_room: TakeRoom = lambda _size_bytes: None,
+    **headers: str,
 ) -> dict[str, object]:
     builder = EnvironBuilder(method="POST", data=body, content_type=content_type, headers=headers, query_string=query)
-    return read_body(Request(builder.get_environ()), max_bytes=12_000)
+    return read_body(Request(builder.get_environ()), 12_000, take_room)
 
 
 def form(*parts: tuple[str, bytes]) -> bytes:
@@ -86,6 +91,26 @@ def test_a_body_that_is_no_whole_gzip_is_refused(body):
         read(body, **{"Content-Encoding": "gzip"})
 
 
+def test_a_gzipped_body_takes_the_room_it_needs_and_a_plain_one_none():
+    taken: list[int] = []
+    body = b'{"instances": [1]}'
+
+    read(body, take_room=taken.append)
+    read(gzip.compress(body), take_room=taken.append, **{"Content-Encoding": "gzip"})
+
+    assert taken == [len(body) + 1]  # one more shows that there is no more
+
+
+def test_a_gzipped_body_that_is_larger_than_it_says_is_inflated_as_far_as_it_says():
+    taken: list[int] = []
+    lie = gzip.compress(b'{"instances": [1]}'.ljust(10_000))[:-4] + (100).to_bytes(4, "little")
+
+    with pytest.raises(BadRequest, match="not one whole gzip member"):
+        read(lie, take_room=taken.append, **{"Content-Encoding": "gzip"})
+
+    assert taken == [101]
+
+
 @pytest.mark.parametrize("coding", ["br", "gzip, gzip", "deflate"])
 def test_another_coding_is_refused(coding):
     with pytest.raises(UnsupportedMediaType, match="another Content-Encoding than gzip"):
@@ -139,7 +164,7 @@ def test_a_body_of_unknown_length_is_refused_when_it_proves_too_large(size):
     environ.pop("CONTENT_LENGTH", None)
 
     with pytest.raises(RequestEntityTooLarge):
-        read_body(Request(environ), max_bytes=12_000)
+        read_body(Request(environ), 12_000, take_room=lambda _size_bytes: None)
 
 
 @pytest.mark.parametrize(
