@@ -72,10 +72,9 @@ def test_every_source_file_that_is_named_exists(document: Path) -> None:
         assert (ROOT / path).exists(), f"{document.name} names {path}"
 
 
-def test_each_decision_has_a_number_of_its_own_and_the_five_headings() -> None:
+def test_decisions_are_numbered_without_a_gap_and_have_the_five_headings() -> None:
     records = sorted((ROOT / "docs" / "adr").glob("*.md"))
-    numbers = [int(record.name[:4]) for record in records]
-    assert len(set(numbers)) == len(numbers)
+    assert [int(record.name[:4]) for record in records] == list(range(1, len(records) + 1))
     for record in records:
         headings = re.findall(r"^## (.*)$", record.read_text(), re.MULTILINE)
         assert headings == ["Status", "Context", "Decision", "Consequences", "Alternatives"], record.name
