@@ -42,7 +42,7 @@ def _training(trained: TrainedModel) -> list[str]:
     epochs = max(map(len, trained.history.values()), default=0)
     return [
         f"Architecture `{config['model']}`, optimiser {config['optimizer']}, at most {config['epochs']} epochs; "
-        f"{epochs} were run, and the weights of the one with the smallest validation loss kept.",
+        f"{epochs} were run, and the weights of epoch {trained.kept_epoch} kept.",
         f"The whole configuration: {', '.join(f'`{key}={_text(value)}`' for key, value in config.items())}.",
     ]
 

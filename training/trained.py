@@ -18,3 +18,11 @@ class TrainedModel:
     history: Mapping[str, Sequence[float]]  # figures of each epoch
     answers: Answers  # to the test rows
     findings: Findings
+
+    @property
+    def kept_epoch(self) -> int:
+        """From 1: the one whose weights the model has. Without patience the last, else the best by validation loss."""
+        losses = self.history["val_loss"]
+        if not self.contract.provenance.config["patience"]:
+            return len(losses)
+        return min(range(len(losses)), key=losses.__getitem__) + 1

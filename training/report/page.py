@@ -79,7 +79,7 @@ def _training(trained: TrainedModel) -> str:
         "to test": dataset.test,
     }
     split = ", ".join(f"{len(rows):,} rows {purpose}" for purpose, rows in parts.items() if len(rows))
-    return section("How training went", f"{split}.", beside(*training_curves(trained.history)))
+    return section("How training went", f"{split}.", beside(*training_curves(trained.history, trained.kept_epoch)))
 
 
 def _origin(trained: TrainedModel) -> str:

@@ -119,7 +119,7 @@ def test_the_map_shows_every_test_row_and_the_extraordinary_on_top() -> None:
 
 
 def test_a_curve_names_the_epoch_whose_weights_were_kept() -> None:
-    loss, accuracy = training_curves({"accuracy": [0.5, 0.6], "loss": [1, 0.5], "val_loss": [0.9, 0.95]})
+    loss, accuracy = training_curves({"accuracy": [0.5, 0.6], "loss": [1, 0.5], "val_loss": [0.9, 0.95]}, 1)
     assert "loss by epoch" in loss
     assert "kept: epoch 1, 0.9" in loss
     assert "kept" not in accuracy
