@@ -15,9 +15,9 @@ from typing import Any
 from serving.gateway import deadlines, turns
 from serving.gateway.connection import READ, Connection, Phase
 from serving.gateway.connection_loop import ConnectionLoop
-from serving.gateway.incoming import Received
+from serving.gateway.incoming import Received, can_begin_request
 from serving.gateway.problems import Problem
-from serving.gateway.refusals import BROKEN, NO_ROOM, TOO_SLOW, answer_bytes
+from serving.gateway.refusals import BROKEN, MALFORMED, NO_ROOM, TOO_SLOW, answer_bytes
 
 # One recv; a larger one gains nothing measurable, and each worker has one such buffer.
 RECEIVE_BYTES = 256 * 1024
@@ -53,6 +53,12 @@ class BufferedWorker(ConnectionLoop):
 
     # A connection's way through its phases.
 
+    def _begin(self, connection: Connection) -> None:
+        """Look at once: the kernel has mostly waited for a client's first bytes."""
+        self._receive(connection)
+        if connection in self._waiting and not connection.events:
+            self._watch(connection, READ)
+
     def _on_event(self, connection: Connection, _socket: object = None) -> None:
         if connection.events:  # else it was dropped in this very turn
             self._guard(partial(self._STEPS[connection.phase], self), connection)
@@ -67,7 +73,9 @@ class BufferedWorker(ConnectionLoop):
 
     def _receive(self, connection: Connection) -> None:
         received = connection.receive_into(self._scratch)
-        if received and (answer := self._turn_away_bytes(connection, received)):
+        if received and self._is_nonsense(connection, received):
+            self._dismiss(connection)
+        elif received and (answer := self._turn_away_bytes(connection, received)):
             connection.keeps = True
             connection.sock.sendall(answer)
             self._send(connection)
@@ -76,6 +84,9 @@ class BufferedWorker(ConnectionLoop):
             self._go_on(connection)
         elif received == 0:
             self._drop(connection)
+
+    def _is_nonsense(self, connection: Connection, received: int) -> bool:
+        return not connection.incoming.has_begun and not can_begin_request(self._scratch[:received])
 
     def _turn_away_bytes(self, connection: Connection, received: int) -> bytes | None:
         if connection.incoming.has_begun or not self._is_full() or self.is_leaving():
@@ -205,6 +216,14 @@ class BufferedWorker(ConnectionLoop):
         connection.incoming.discard()
         connection.sock.sendall(answer_bytes(problem, tls=connection.is_tls))
         self._send(connection)
+
+    def _dismiss(self, connection: Connection) -> None:
+        """Refuse what can be no request, and do not wait for the client to read that: whatever follows is as bad."""
+        self.count_refusal(MALFORMED.kind.slug)
+        connection.sock.sendall(answer_bytes(MALFORMED, tls=connection.is_tls))
+        connection.flush()
+        connection.finish()
+        self._drop(connection)
 
     def _time_is_up(self, connection: Connection) -> None:
         if connection.phase in (Phase.HEAD, Phase.BODY) and connection.incoming.has_begun:

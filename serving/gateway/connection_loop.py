@@ -27,6 +27,9 @@ from serving.gateway.waiting import Waiting
 STOP_LINGER_S = 2.0
 # One at a time spreads connections over the workers; a worker that is full takes many: a good client may be the last.
 ACCEPTS_IN_A_CROWD = 32
+# Who is dismissed at once lets the next one in, so many times a turn: with 32, clients who are here already got fewer
+# answers in a flood, with 4 about as many as with one (measured side by side).
+ACCEPTS_A_TURN = 4
 # The reason that is counted for a connection closed for a newer one.
 MADE_ROOM = "made-room"
 # Deadlines are looked at this often, and gunicorn's main process is told that we live.
@@ -57,6 +60,9 @@ class ConnectionLoop(ThreadWorker):  # type: ignore[misc]
         self._buffered_bytes = 0
         self._next_tick = 0.0
         self.heads = KnownHeads()
+
+    def _begin(self, connection: Connection) -> None:
+        raise NotImplementedError
 
     def _on_event(self, connection: Connection, _socket: object = None) -> None:
         raise NotImplementedError
@@ -130,11 +136,15 @@ class ConnectionLoop(ThreadWorker):  # type: ignore[misc]
 
     def accept(self, listener: Any) -> None:
         """A client is waiting, or another worker was quicker. A crowd is let through faster than it queues up again."""
-        for _ in range(ACCEPTS_IN_A_CROWD):
-            if not self._accept_one(listener) or len(self._waiting) < self.limits.max_connections:
+        for _ in range(ACCEPTS_IN_A_CROWD if self._is_crowded() else ACCEPTS_A_TURN):
+            connection = self._accept_one(listener)
+            if connection is None or (connection in self._waiting and not self._is_crowded()):
                 return
 
-    def _accept_one(self, listener: Any) -> bool:
+    def _is_crowded(self) -> bool:
+        return len(self._waiting) >= self.limits.max_connections
+
+    def _accept_one(self, listener: Any) -> Connection | None:
         try:
             client_socket, client = listener.accept()
         except OSError as error:
@@ -142,20 +152,21 @@ class ConnectionLoop(ThreadWorker):  # type: ignore[misc]
                 self._make_room()
             elif error.errno not in (errno.EAGAIN, errno.ECONNABORTED):
                 raise
-            return False
-        if len(self._waiting) >= self.limits.max_connections:
+            return None
+        if self._is_crowded():
             self._make_room()
         incoming = Incoming(self.cfg, client, self.limits.max_body_bytes, self.heads)
         connection = Connection(client_socket, client, listener.getsockname(), incoming)
         self._waiting.put(connection, Phase.HEAD)
         self._guard(self._welcome, connection)
-        return True
+        return connection
 
     def _welcome(self, connection: Connection) -> None:
         if self.tls is not None:
             connection.wrap(self.tls)
-            self._waiting.put(connection, Phase.HANDSHAKE)
-        self._watch(connection, READ)
+            self._wait(connection, Phase.HANDSHAKE, READ)
+        else:
+            self._begin(connection)
 
     def _has_room(self) -> bool:
         """There is a place, or one can be made."""

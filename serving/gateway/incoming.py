@@ -5,6 +5,7 @@ that it has read before, as a plain request's, is not read again.
 """
 
 import io
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -22,6 +23,13 @@ from serving.gateway.refusals import HEAD_TOO_LARGE, LINE_TOO_LONG, MALFORMED, R
 MAX_HEAD_BYTES = 32 * 1024
 
 _END_OF_HEAD = b"\r\n\r\n"
+# A request line as far as it has come, or an empty one. Whatever is not that, gunicorn's parser refuses too.
+_BEGINNING = re.compile(rb"[\r\n]|[!-~][ -~]*(?: HTTP/[0-9]\.[0-9]\r\n|\r?\Z)")
+
+
+def can_begin_request(data: memoryview) -> bool:
+    """Whether a request may begin so; if not, nothing that follows can make it one."""
+    return _BEGINNING.match(data) is not None
 
 
 class Received:

@@ -197,7 +197,9 @@ class Worker(BufferedWorker):
         super().set_accept_enabled(enabled)
         if not enabled and not self.alive:
             for listener in self.sockets:
-                while select.select([listener], [], [], 0)[0]:  # who connected before is still answered
+                for _ in range(self.cfg.backlog):  # who connected before is still answered, but no endless crowd
+                    if not select.select([listener], [], [], 0)[0]:
+                        break
                     self.accept(listener)
                 listener.close()
 

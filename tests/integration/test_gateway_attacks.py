@@ -94,6 +94,39 @@ def test_a_client_that_is_too_slow_is_told_and_closed(impatient, beginning, stat
         assert client.is_closed_by_the_server()
 
 
+NONSENSE = {"binary": b"\x00\xff nonsense", "tls": b"\x16\x03\x01\x02\x00\x01\x00", "text": b"nonsense\r\n"}
+
+
+@pytest.mark.parametrize("beginning", NONSENSE.values(), ids=NONSENSE)
+def test_what_cannot_become_a_request_is_told_and_closed_at_once(patient, beginning):
+    with RawClient(patient.port) as client:
+        client.send(beginning)
+
+        answer, headers, body = client.response()
+        assert (answer, headers["connection"]) == (400, "close")
+        assert json.loads(body)["type"] == "urn:atelier:problem:malformed-request"
+        assert client.is_closed_by_the_server()
+
+
+def test_a_crowd_that_talks_nonsense_keeps_nobody_out_and_is_counted(patient):
+    def counted() -> float:
+        text = patient.request("GET", "/metrics").body.decode()
+        return float(text.partition('atelier_refused_connections_total{reason="malformed-request"} ')[2].split("\n")[0])
+
+    before = counted() if "malformed-request" in patient.request("GET", "/metrics").body.decode() else 0
+    crowd = 2 * MAX_CONNECTIONS
+    with RawClient(patient.port) as kept, ExitStack() as stack:
+        kept.send(head("/livez", method="GET"))
+        assert kept.response()[0] == 200
+        for client in [stack.enter_context(RawClient(patient.port)) for _ in range(crowd)]:
+            client.send(NONSENSE["binary"])
+
+        assert is_served(patient)
+        kept.send(post(PATH, HOUSE))  # was not closed to make room
+        assert kept.response()[0] == 200
+    wait_until(lambda: counted() == before + crowd)
+
+
 def test_a_client_that_drips_is_closed_all_the_same(impatient):
     """The limit is on the whole, not on the pause between two bytes."""
     with RawClient(impatient.port) as client, suppress(ConnectionError):

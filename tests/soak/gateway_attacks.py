@@ -1,4 +1,4 @@
-"""A good client beside 10,000 bad connections: how many answers it gets, how late, and what the gateway weighs.
+"""A good client beside 10,000 bad connections, and in a flood: its answers, how late, and what the gateway weighs.
 
 `python -m tests.soak.gateway_attacks [connections]` prints a line an attack; it ends with 1 if the good client was once
 not answered, or a worker died.
@@ -27,6 +27,7 @@ BODY = json.dumps({"instances": [[3, 4]]})
 CONNECTIONS = 10_000
 PER_ADDRESS = 5_000  # an address has some 28,000 ports, and other tests want some too
 REOPENED_PER_S = 500  # of those that the gateway closed; more than this is a flood, which costs the machine itself
+FLOODERS, FLOOD_PER_S, FLOOD_S = 1_000, 1_000_000, 8.0  # nonsense from so many, each again as soon as it is answered
 PHASE_S = 15.0
 ATTACKS: dict[str, bytes] = {
     "silent": b"",
@@ -38,18 +39,21 @@ ATTACKS: dict[str, bytes] = {
 
 
 class GoodClient:
-    """Asks again and again, each time on a new connection: who is attacked must still let newcomers in."""
+    """Asks again and again, each time on a new connection: who is attacked must still let newcomers in.
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    Or on one that it keeps.
+    """
+
+    def __init__(self, port: int, *, keeps: bool) -> None:
+        self._port, self._keeps = port, keeps
         self.seconds: list[float] = []
         self.failures: list[str] = []
 
     def ask_for(self, duration_s: float) -> None:
         until = time.monotonic() + duration_s
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
         while time.monotonic() < until:
             began = time.perf_counter()
-            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
             try:
                 connection.request("POST", PATH, BODY, {"Content-Type": "application/json"})
                 response = connection.getresponse()
@@ -58,19 +62,22 @@ class GoodClient:
                     self.failures.append(str(response.status))
             except (OSError, http.client.HTTPException) as error:
                 self.failures.append(repr(error))
-            finally:
+                connection.close()
+            if not self._keeps:
                 connection.close()
             self.seconds.append(time.perf_counter() - began)
+        connection.close()
 
 
 class Attack:
     """A process that holds so many connections, and opens a new one for each that is closed."""
 
-    def __init__(self, port: int, connections: int, beginning: bytes) -> None:
+    def __init__(self, port: int, connections: int, beginning: bytes, reopened_per_s: int = REOPENED_PER_S) -> None:
         spawn = multiprocessing.get_context("spawn")
         self._is_over = spawn.Event()
         self.opened, self.closed_by_the_gateway = spawn.Value("i", 0), spawn.Value("i", 0)
-        arguments = (port, connections, beginning, self._is_over, self.opened, self.closed_by_the_gateway)
+        counts = (self._is_over, self.opened, self.closed_by_the_gateway)
+        arguments = (port, connections, beginning, reopened_per_s, *counts)
         self._process = spawn.Process(target=attack, args=arguments)
 
     def __enter__(self) -> "Attack":
@@ -82,13 +89,15 @@ class Attack:
         self._process.join()
 
 
-def attack(port: int, connections: int, beginning: bytes, is_over: Any, opened: Any, closed: Any) -> None:
+def attack(
+    port: int, connections: int, beginning: bytes, reopened_per_s: int, is_over: Any, opened: Any, closed: Any
+) -> None:
     """The attacking process."""
     allow_open_files(connections)
     began = time.monotonic()
     selector, unsent = selectors.DefaultSelector(), dict[socket.socket, memoryview]()
     while not is_over.is_set():
-        allowed = connections + int(REOPENED_PER_S * (time.monotonic() - began)) - opened.value
+        allowed = connections + int(reopened_per_s * (time.monotonic() - began)) - opened.value
         for _ in range(min(100, connections - len(unsent), allowed)):
             client = socket.socket()
             client.setblocking(False)
@@ -143,15 +152,15 @@ class Weight:
                 self.most_bytes = max(self.most_bytes, weight)
 
 
-def measure(name: str, gateway: GatewayProcess) -> int:
+def measure(name: str, gateway: GatewayProcess, duration_s: float = PHASE_S, *, keeps: bool = False) -> int:
     """One line; the number of failures."""
-    good = GoodClient(gateway.port)
+    good = GoodClient(gateway.port, keeps=keeps)
     with Weight(gateway) as weight:
-        good.ask_for(PHASE_S)
+        good.ask_for(duration_s)
     late = sorted(good.seconds)
     p50, p99, worst = (late[min(len(late) - 1, int(len(late) * part))] * 1e3 for part in (0.5, 0.99, 1.0))
     print(
-        f"{name:14} {len(late) / PHASE_S:6.0f} answers/s   p50 {p50:6.1f} ms   p99 {p99:7.1f} ms   "
+        f"{name:14} {len(late) / duration_s:6.0f} answers/s   p50 {p50:6.1f} ms   p99 {p99:7.1f} ms   "
         f"worst {worst:7.1f} ms   failures {len(good.failures)}   {weight.most_bytes / 1e6:5.0f} MB",
         flush=True,
     )
@@ -170,6 +179,11 @@ def main(connections: int) -> int:
             with Attack(gateway.port, connections, beginning) as crowd:
                 wait_until(lambda crowd=crowd: crowd.opened.value >= connections)  # type: ignore[misc]
                 failures += measure(name, gateway)
+            print(f"    opened {crowd.opened.value}, closed by the gateway {crowd.closed_by_the_gateway.value}")
+        for name, keeps in {"flood": False, "flood, kept": True}.items():
+            with Attack(gateway.port, FLOODERS, ATTACKS["nonsense"], FLOOD_PER_S) as crowd:
+                wait_until(lambda crowd=crowd: crowd.closed_by_the_gateway.value >= FLOODERS)  # type: ignore[misc]
+                failures += measure(name, gateway, FLOOD_S, keeps=keeps)
             print(f"    opened {crowd.opened.value}, closed by the gateway {crowd.closed_by_the_gateway.value}")
         failures += measure("after", gateway)
         workers = len(gateway.workers())

@@ -6,7 +6,7 @@ from gunicorn.config import Config
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.gateway.incoming import MAX_HEAD_BYTES, Incoming
+from serving.gateway.incoming import MAX_HEAD_BYTES, Incoming, can_begin_request
 from serving.gateway.refusals import Refused, answer_bytes
 
 CFG = Config()
@@ -117,6 +117,31 @@ def test_what_is_no_request_is_refused_in_fixed_words(text, status):
     assert head.startswith(b"HTTP/1.1 %d " % status)
     assert json.loads(body)["status"] == status
     assert b"secret" not in body
+
+
+LINES = st.tuples(
+    st.sampled_from([b"GET", b"get", b"", b"G\xff", b"\x16\x03"]),
+    st.sampled_from([b" ", b"  ", b"\t", b"\n", b""]),
+    st.sampled_from([b"/", b"*", b"/\xff", b"", b"http://x/"]),
+    st.sampled_from([b" HTTP/1.1", b" HTTP/1.0", b" HTTP/2.0", b" HTTP/1", b"", b" \n"]),
+    st.sampled_from([b"\r\n", b"\n", b"\r", b""]),
+).map(b"".join)
+
+
+@given(st.binary(max_size=50) | LINES, st.sampled_from([b"\r\n\r\n", b" HTTP/1.1\r\n\r\n", b"\r\nHost: x\r\n\r\n"]))
+def test_what_can_begin_no_request_is_refused_whatever_follows(beginning, rest):
+    if can_begin_request(memoryview(beginning)):
+        return
+    incoming = make()
+    incoming.receive(beginning + rest)
+
+    with pytest.raises(Refused):
+        incoming.next_request()
+
+
+@pytest.mark.parametrize("request_", [SIZED, b"\r\n" + SIZED, b"GET http://x/a%20b?c=d HTTP/1.0\r\n\r\n"])
+def test_whatever_has_come_of_a_request_can_begin_one(request_):
+    assert all(can_begin_request(memoryview(request_[:length])) for length in range(1, len(request_) + 1))
 
 
 def test_forgets_what_it_is_told_to_forget():
