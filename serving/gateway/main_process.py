@@ -24,6 +24,17 @@ class MainProcess(Arbiter):  # type: ignore[misc]
         self._is_told_to_stop |= sig in STOP_SIGNALS
         super().signal(sig, frame)
 
+    def spawn_worker(self) -> Any:
+        """As gunicorn, but a stop signal that comes between the fork and the worker's own handlers waits for these.
+
+        The child has our handlers until then, and would lose it.
+        """
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        try:
+            return super().spawn_worker()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+
     def handle_term(self) -> None:
         """Say that we leave, go on answering for the drain delay, then stop. A second SIGTERM stops at once."""
         is_first, delay_s = not self.app.leaving.is_set(), self.app.settings.drain_delay_s

@@ -2,6 +2,7 @@
 
 import logging
 import select
+import signal
 import socket
 import time
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from serving.gateway.connection_loop import ConnectionLimits
 from serving.gateway.http_api import create_app
 from serving.gateway.incoming import Received
 from serving.gateway.logs import configure_logging
-from serving.gateway.main_process import MainProcess
+from serving.gateway.main_process import STOP_SIGNALS, MainProcess
 from serving.gateway.metrics import forget_worker
 from serving.gateway.offers import ModelWatch
 from serving.gateway.parts import build_parts
@@ -157,6 +158,11 @@ class Worker(BufferedWorker):
     def defer(self, callback: Callable[..., None], *arguments: Any) -> None:
         """Have it called by the loop; from any thread."""
         self.method_queue.defer(callback, *arguments)
+
+    def init_signals(self) -> None:
+        """Take the stop signals that waited for a handler here."""
+        super().init_signals()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
     def handle_request(self, request: Any, connection: Connection) -> Any:
         """In a thread, which is told whose key was counted before."""

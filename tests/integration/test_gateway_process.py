@@ -108,6 +108,12 @@ def test_sigterm_while_the_workers_still_start_ends_well_too(server, _attempt):
         assert "Traceback" not in gateway.log()
 
 
+def test_a_stop_signal_that_comes_right_after_the_fork_ends_the_worker(server):
+    command = ("-m", "tests.signalled_gateway", "http")
+    with gateway_process(server.address, "houses", command, ATELIER_WORKERS="1") as gateway:
+        wait_until(lambda: gateway.log().count("Booting worker") >= 3, gateway.log)  # each in the place of the last
+
+
 def refuses_connections(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) != 0
