@@ -4,6 +4,7 @@ Each view of an instance measures one kind of strangeness; a view's distance is 
 rows stay below, and the score is the largest of them. The threshold is set so that 1 % of calibration rows exceed it.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,8 @@ SHARE_OUTSIDE = 0.01  # of instances like the training data's: one false alarm i
 _VIEW_QUANTILE = 0.995  # two views at this level raise about one alarm in a hundred together
 _COMPONENTS = 64  # of 784: nine tenths of Fashion-MNIST's variance
 _REFERENCES = 4000  # images to compare statistics with; more change nothing that was measured
+
+_BLOCK = 4096  # references to compare with at a time: for a batch of 32, what that takes stays in the processor's cache
 
 
 class Standardise(keras.layers.Layer):  # type: ignore[misc] # Keras ships no types
@@ -50,18 +53,15 @@ class Nearest(keras.layers.Layer):  # type: ignore[misc]
         self._values = references
 
     def build(self, _shape: Any) -> None:
-        """Keep the references with the weights."""
-        self._references = constant(self, "references", self._values)
+        """Keep the references with the weights, in blocks (width, rows)."""
+        blocks = np.array_split(self._values.T, math.ceil(len(self._values) / _BLOCK), axis=1)
+        self._blocks = [constant(self, f"references_{i}", block) for i, block in enumerate(blocks)]
 
     def call(self, rows: Any) -> Any:
         """(batch, width) -> (batch, 1)."""
-        # Column by column, not by a matrix product: that would lose small distances, on a GPU above all.
-        squares = tf.zeros((1, 1))
-        for i in range(self._values.shape[1]):
-            there, here = self._references[None, :, i], rows[:, i, None]
-            # As a difference: a sum becomes AddN, which adds up in whatever order it finds buffers free in.
-            squares -= (there - here) * (here - there)
-        return tf.sqrt(tf.reduce_min(squares, axis=1, keepdims=True))
+        columns = tf.split(rows, self._values.shape[1], axis=1)
+        nearness = tf.concat([_nearness(columns, block) for block in self._blocks], axis=1)
+        return tf.sqrt(tf.abs(tf.reduce_max(nearness, axis=1, keepdims=True)))
 
 
 class Components(keras.layers.Layer):  # type: ignore[misc]
@@ -156,6 +156,16 @@ def _score(instance: Any, views: list[Any], validation: Table) -> Any:
     measured = keras.Model(instance, distances).predict(validation, batch_size=500, verbose=0)
     usual = np.maximum(np.quantile(measured, _VIEW_QUANTILE, axis=0), 1e-6).astype(np.float32)
     return keras.Model(instance, LargestShare(usual, name="domain_score")(distances), name="domain_network")
+
+
+def _nearness(columns: Sequence[Any], references: Any) -> Any:
+    """Columns (batch, 1) of rows, references (width, n) -> (batch, 1): the least square distance, negative."""
+    # Column by column, not by a matrix product: that would lose small distances, on a GPU above all.
+    nearness = tf.zeros((1, 1))  # then (batch, n)
+    for here, there in zip(columns, tf.split(references, len(columns)), strict=True):
+        # As a difference: a sum becomes AddN, which adds up in whatever order it finds buffers free in.
+        nearness -= tf.math.squared_difference(here, there)
+    return tf.reduce_max(nearness, axis=1, keepdims=True)
 
 
 def _rms(values: Any) -> Any:

@@ -14,7 +14,7 @@ from tests.training_data import config, houses, pictures
 from training.calibrate import calibrate
 from training.datasets import Dataset, Rows, encode
 from training.describe import describe
-from training.domain import image_score
+from training.domain import Nearest, image_score
 from training.errors import ConfigError
 from training.evaluate import evaluate
 from training.export import SERVING_SIGNATURE, export
@@ -126,6 +126,23 @@ def flagged(calibrated: Any, dataset: Dataset, instances: Any) -> Any:
     answers = predict(calibrated, dataset, Rows(instances, np.zeros(len(instances))))
     assert dataset.domain is not None
     return answers[dataset.domain.tensor][:, 0] > dataset.domain.threshold
+
+
+@pytest.mark.parametrize("width", [1, 5])
+def test_the_nearest_reference_is_found_to_the_last_bit(width: int) -> None:
+    """Whatever the graph does to be fast: a row that is a reference is at no distance at all."""
+    random = np.random.default_rng(0)
+    references, rows = (random.normal(size=(n, width)).astype(np.float32) for n in (5001, 40))
+    rows[:2] = references[[7, -7]]
+    squares = np.zeros((40, 5001), np.float32)
+    for i in range(width):
+        squares += (rows[:, i, None] - references[:, i]) ** 2
+    expected = np.sqrt(squares.min(axis=1, keepdims=True))
+    layer = Nearest(references)
+    assert keras.ops.convert_to_numpy(layer(rows)).tobytes() == expected.tobytes()
+    row = keras.Input((width,))
+    assert keras.Model(row, layer(row)).predict(rows, verbose=0).tobytes() == expected.tobytes()
+    assert not expected[:2].any()
 
 
 def test_few_test_rows_and_all_rows_far_away_are_out_of_domain(housed: Any) -> None:
