@@ -5,8 +5,9 @@ from typing import Any
 
 from serving.contract import ImageInput, ModelContract
 from serving.gateway.features import accept_features, read_features
-from serving.gateway.images import accept_images, read_images
+from serving.gateway.images import accept_images, read_images, scale_pixels
 from serving.gateway.model_server import Tensors
+from serving.gateway.pixel_text import LEAST_BYTES, parse_pixels
 from serving.gateway.raw_tensors import TensorBatch, check_form
 from serving.gateway.tensor_values import read_tensors
 from serving.gateway.violations import Path, invalid, kind_of
@@ -66,6 +67,16 @@ def accept_instances(contract: ModelContract, instances: list[Any], *, no_boolea
         pixels = accept_images(contract.input, instances, no_booleans=no_booleans)
         return None if pixels is None else {contract.input.tensor: pixels}
     return accept_features(contract.input, instances)
+
+
+def accept_text(contract: ModelContract, body: bytes, max_instances: int) -> Tensors | None:
+    """The same of JSON, sooner; None where it takes a parser, or would take one as long."""
+    spec = contract.input
+    if not isinstance(spec, ImageInput) or len(body) < LEAST_BYTES:
+        return None
+    raw = parse_pixels(spec.shape, body, max_instances)
+    pixels = None if raw is None else scale_pixels(spec, raw)
+    return None if pixels is None else {spec.tensor: pixels}
 
 
 def _check_size(size: int, max_instances: int, path: Path) -> None:

@@ -16,7 +16,7 @@ import orjson
 from serving.contract import ModelContract
 from serving.errors import DeadlineExceeded, InvalidInput, Overloaded, ServingError, TooManyRequests
 from serving.gateway.batching import MAX_COALESCED_BATCH
-from serving.gateway.instances import PixelBlock, accept_instances, check_batch, split_block
+from serving.gateway.instances import PixelBlock, accept_instances, accept_text, check_batch, split_block
 from serving.gateway.lane_answers import LaneAnswers
 from serving.gateway.lane_calls import Line, Passage, Trip, depart, make_call
 from serving.gateway.model_server import Tensors, VersionGone
@@ -199,6 +199,8 @@ def read(media: Media, body: bytes, contract: ModelContract, max_rows: int) -> T
     """The input tensors that a body means; None where it is larger than usual, or it takes words to say."""
     if len(body) > MAX_BODY_BYTES:
         return None
+    if media == "json" and (tensors := accept_text(contract, body, max_rows)) is not None:
+        return tensors
     try:
         instances = PixelBlock(body) if media == "pixels" else _instances(body)
         batch = check_batch(split_block(contract, instances), max_rows)
