@@ -38,6 +38,7 @@ from serving.gateway.model_server import (
     DEFAULT_SIGNATURE,
     Tensor,
     Tensors,
+    Then,
     UnknownLabel,
     VersionGone,
     VersionStatus,
@@ -151,6 +152,14 @@ class FakeModelServer:
             texts = self.documents[model, version].items()
             return {name: np.array([text.encode()] * len(inputs["probe"]), object) for name, text in texts}
         return run(contract, inputs)
+
+    def start_predict(self, model: str, version: int, inputs: Tensors, timeout_s: float, then: Then) -> None:
+        """Ended before this returns."""
+        try:
+            outcome: Tensors | Exception = self.predict(model, version, inputs, timeout_s)
+        except Exception as error:  # noqa: BLE001 (told)
+            outcome = error
+        then(outcome)
 
     def versions(self, model: str, timeout_s: float) -> tuple[VersionStatus, ...]:
         if self.broken:

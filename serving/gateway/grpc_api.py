@@ -8,7 +8,7 @@ import grpc
 
 from serving import contract
 from serving.gateway.encoded_images import EncodedImage
-from serving.gateway.grpc_predictions import Method
+from serving.gateway.grpc_questions import Method
 from serving.gateway.grpc_scope import Scope, answered
 from serving.gateway.listing import list_model
 from serving.gateway.parts import Parts

@@ -35,7 +35,7 @@ Request = TypeVar("Request")
 Reply = TypeVar("Reply")
 
 
-@dataclass
+@dataclass(slots=True)
 class Scope:
     """One call under way. The view says which model it was about, and which version answered."""
 
@@ -47,6 +47,15 @@ class Scope:
     version: str = ""
     began: float = field(default_factory=time.perf_counter)
 
+    @property
+    def expires(self) -> float:
+        """When it must be answered; of the performance counter."""
+        return self.began + self.timeout_s
+
+    def time_left_s(self) -> float:
+        """Until then; waiting for a thread counts."""
+        return self.expires - time.perf_counter()
+
 
 def answered(
     parts: Parts, verb: str, view: Callable[[Parts, Request, Scope], Reply]
@@ -56,7 +65,8 @@ def answered(
     def answer(request: Request, context: grpc.ServicerContext) -> Reply:
         metadata = partial(_metadata, context)
         with parts.tracing.request(f"grpc {verb}", metadata) as span, inside(span):
-            scope = begin(parts, verb, metadata, context.time_remaining())
+            scope = make(parts, verb, metadata, context.time_remaining())
+            begin(parts, scope)
             context.send_initial_metadata(first_metadata(scope))
             outcome: Reply | Exception
             try:
@@ -72,14 +82,18 @@ def answered(
     return answer
 
 
-def begin(parts: Parts, verb: str, metadata: Header, asked_s: float | None) -> Scope:
-    """A call has come; `asked_s` is how long its client waits. The span is the current one."""
-    phases.begin()
-    parts.metrics.in_flight.inc()
+def make(parts: Parts, verb: str, metadata: Header, asked_s: float | None) -> Scope:
+    """A call has come; `asked_s` is how long its client waits."""
     most_s = parts.settings.request_timeout_s
     # The client's deadline, but never more than ours.
     timeout_s = most_s if asked_s is None else min(asked_s, most_s)
     return Scope(verb, request_id(metadata(REQUEST_ID) or ""), timeout_s)
+
+
+def begin(parts: Parts, scope: Scope) -> None:
+    """Its answering begins, in this thread. The span is the current one."""
+    phases.begin(time.perf_counter() - scope.began)
+    parts.metrics.in_flight.inc()
 
 
 def admit(parts: Parts, scope: Scope, metadata: Header) -> None:

@@ -1,6 +1,6 @@
 """The gRPC door's process: settings → parts → ports → signals.
 
-One process: its calls hold no thread while they wait (grpc_predictions), and there is no JSON to parse.
+One process: one thread answers most of its predictions (grpc_predictions), and there is no JSON to parse.
 """
 
 import logging
@@ -92,6 +92,7 @@ def running(parts: Parts) -> Iterator[HealthServicer]:
         log.info("stopping: finishing what is in flight")
         server.stop(settings.grace_period_s).wait()
         poller.stop()
+        predictions.close()
         parts.close()
 
 

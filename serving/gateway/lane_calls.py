@@ -1,4 +1,4 @@
-"""The lane's calls to the model server: who waits for one, who is in one, and the making of it. Knows no HTTP."""
+"""The lane's calls to the model server: who waits for one, who is in one, and its start. Knows no transport."""
 
 from collections import deque
 from collections.abc import Callable
@@ -8,8 +8,8 @@ from typing import Any
 from serving.errors import DeadlineExceeded
 from serving.gateway.admission import Visit
 from serving.gateway.batches import join
-from serving.gateway.model_server import SignatureRunner, Tensors
-from serving.gateway.plain_requests import Plain
+from serving.gateway.model_server import ModelServer, Tensors
+from serving.gateway.phases import Phase
 from serving.gateway.predictor import Offer
 
 
@@ -17,8 +17,8 @@ from serving.gateway.predictor import Offer
 class Passage:
     """One request on its way through the lane. Times are the lane's clock's."""
 
-    connection: Any
-    plain: Plain
+    asker: Any  # its door's own; the lane does not look at it
+    verb: str
     line: "Line"
     inputs: Tensors
     rows: int
@@ -26,7 +26,7 @@ class Passage:
     validated_at: float
     expires_at: float
     visit: Visit
-    is_over: bool = False  # it is answered, or a thread's
+    is_over: bool = False  # it is answered, or explained elsewhere
 
 
 @dataclass(slots=True, eq=False)
@@ -53,6 +53,15 @@ class Trip:
         """Of all its requests together."""
         return sum(passage.rows for passage in self.passages)
 
+    def seconds(self, passage: Passage, now: float) -> dict[Phase, float]:
+        """Where the time of one of its requests went, which is answered now."""
+        return {
+            "validation": passage.validated_at - passage.arrived_at,
+            "waiting": self.sent_at - passage.validated_at,
+            "model_server": self.ended_at - self.sent_at,
+            "encoding": now - self.ended_at,
+        }
+
 
 def depart(line: Line, max_rows: int, now: float) -> Trip:
     """Those of a line that have waited longest, as many as may go together."""
@@ -65,16 +74,19 @@ def depart(line: Line, max_rows: int, now: float) -> Trip:
     return Trip(line, passages, now)
 
 
-def make_call(trip: Trip, server: SignatureRunner, clock: Callable[[], float], then: Callable[[Trip], None]) -> None:
-    """In a thread: ask, for as long as the one with most time has."""
+def set_off(trip: Trip, server: ModelServer, clock: Callable[[], float], back: Callable[[], None]) -> None:
+    """Ask, for as long as the one with most time has; `back` is called when it has ended, from any thread."""
+
+    def end(outcome: Tensors | Exception) -> None:
+        trip.outcome, trip.ended_at = outcome, clock()
+        back()
+
     offer = trip.line.offer
     try:
         left_s = max(passage.expires_at for passage in trip.passages) - clock()
         if left_s <= 0:
             raise DeadlineExceeded("the time for these requests ran out")
         inputs = join([passage.inputs for passage in trip.passages])
-        trip.outcome = server.predict(offer.contract.name, offer.version, inputs, left_s)
+        server.start_predict(offer.contract.name, offer.version, inputs, left_s, end)
     except Exception as error:  # noqa: BLE001 (raised again by the lane)
-        trip.outcome = error
-    trip.ended_at = clock()
-    then(trip)
+        end(error)

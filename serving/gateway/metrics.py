@@ -151,8 +151,8 @@ class Metrics:
 class AnsweredSeries:
     """Where one version's answered predictions by one verb are counted, looked up once."""
 
-    def __init__(self, metrics: Metrics, model: str, version: str, verb: str) -> None:
-        self._requests = metrics.requests.labels(model, version, verb, "200")
+    def __init__(self, metrics: Metrics, model: str, version: str, verb: str, code: str) -> None:
+        self._requests = metrics.requests.labels(model, version, verb, code)
         self._seconds = metrics.request_seconds.labels(model, verb)
         self._phase_seconds = [(phase, metrics.phase_seconds.labels(model, version, phase)) for phase in phases.PHASES]
 

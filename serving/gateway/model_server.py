@@ -1,6 +1,6 @@
 """What the gateway needs of a model server, in TensorFlow Serving's words. Knows no transport."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -32,6 +32,10 @@ class UnknownLabel(Exception):
     """The model server gives no version of that model this label."""
 
 
+# Hears how a prediction ended: its outputs, or the error that says why there are none.
+Then = Callable[[Tensors | Exception], None]
+
+
 class SignatureRunner(Protocol):
     """What answers predictions: a model server, or something in front of one."""
 
@@ -55,6 +59,9 @@ class ModelServer(SignatureRunner, Protocol):
     @property
     def losses(self) -> int:
         """How often the connection was lost so far: when it grows, another server may be answering."""
+
+    def start_predict(self, model: str, version: int, inputs: Tensors, timeout_s: float, then: Then) -> None:
+        """Run the default signature of exactly this version, and do not wait: `then` hears, from any thread."""
 
     def versions(self, model: str, timeout_s: float) -> tuple[VersionStatus, ...]:
         """Every version the server knows of, newest first; none if it does not know the model."""

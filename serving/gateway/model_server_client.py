@@ -13,12 +13,14 @@ import numpy as np
 from google.protobuf.wrappers_pb2 import Int64Value
 
 from serving.contract import CONTRACT_PROBE, CONTRACT_SIGNATURE
+from serving.direct_call import DirectCalls, Ended
 from serving.errors import DeadlineExceeded, ModelServerFault, ModelServerUnreachable
 from serving.gateway import spans, tensors, turns
 from serving.gateway.model_server import (
     DEFAULT_SIGNATURE,
     Tensor,
     Tensors,
+    Then,
     UnknownLabel,
     VersionGone,
     VersionStatus,
@@ -87,6 +89,7 @@ class GrpcModelServer:
             request_serializer=wire.PredictRequest.SerializeToString,
             response_deserializer=wire.PredictResponse.FromString,
         )
+        self._direct_predict = DirectCalls(self._channel, PREDICT)
         self._get_status = self._channel.unary_unary(
             GET_MODEL_STATUS,
             request_serializer=wire.GetModelStatusRequest.SerializeToString,
@@ -98,11 +101,23 @@ class GrpcModelServer:
     ) -> dict[str, Tensor]:
         """Run one signature of exactly this version."""
         spec = wire.ModelSpec(name=model, version=Int64Value(value=version), signature_name=signature)
-        response = self._run(spec, inputs, timeout_s)
-        try:
-            return {name: tensors.decode(tensor) for name, tensor in response.outputs.items()}
-        except ValueError as error:
-            raise ModelServerFault(f"its reply cannot be read: {error}") from error
+        return _outputs(self._run(spec, inputs, timeout_s))
+
+    def start_predict(self, model: str, version: int, inputs: Tensors, timeout_s: float, then: Then) -> None:
+        """Run the default signature, once; `then` hears what `predict` would give or raise, in another thread."""
+        spec = wire.ModelSpec(name=model, version=Int64Value(value=version), signature_name=DEFAULT_SIGNATURE)
+        began = time.perf_counter()
+
+        def hear(ended: Ended) -> None:
+            self._observe("Predict", ended.code.name, time.perf_counter() - began)
+            outcome: Tensors | Exception
+            try:
+                outcome = _outputs(_response(ended))
+            except Exception as error:  # noqa: BLE001 (told)
+                outcome = error
+            then(outcome)
+
+        self._direct_predict.start(_request(spec, inputs).SerializeToString(), timeout_s, hear)
 
     def versions(self, model: str, timeout_s: float) -> tuple[VersionStatus, ...]:
         """Every version the server knows of, newest first; none if it does not know the model."""
@@ -129,17 +144,17 @@ class GrpcModelServer:
         Not `channel.close()`, nor at once: its connectivity thread looks at it every 0.2 s until it sees that nobody
         listens, and fails where the channel is closed by then (gRPC 1.85).
         """
+        self._direct_predict.close()
         self._channel.unsubscribe(self._on_connectivity)
         letting_go = threading.Timer(LET_GO_AFTER_S, lambda _channel: None, (self._channel,))
         letting_go.daemon = True
         letting_go.start()
 
     def _run(self, spec: wire.ModelSpec, inputs: Tensors, timeout_s: float) -> wire.PredictResponse:
-        request = wire.PredictRequest(model_spec=spec)
-        for name, array in inputs.items():
-            request.inputs[name].CopyFrom(tensors.encode(array))
         try:
-            response: wire.PredictResponse = self._again_if_lost("Predict", self._predict, request, timeout_s)
+            response: wire.PredictResponse = self._again_if_lost(
+                "Predict", self._predict, _request(spec, inputs), timeout_s
+            )
         except _NotFound as error:
             raise VersionGone(str(error)) from error
         return response
@@ -171,7 +186,7 @@ class GrpcModelServer:
                 return method(request, timeout=timeout_s, metadata=span.carried())
         except grpc.RpcError as error:
             code = error.code().name
-            raise _in_our_words(error) from error
+            raise _in_our_words(error.code(), error.details()) from error
         finally:
             self._observe(name, code, time.perf_counter() - began)
 
@@ -186,13 +201,35 @@ class _NotFound(Exception):
     pass
 
 
-def _in_our_words(error: Any) -> Exception:
+def _request(spec: wire.ModelSpec, inputs: Tensors) -> wire.PredictRequest:
+    request = wire.PredictRequest(model_spec=spec)
+    for name, array in inputs.items():
+        request.inputs[name].CopyFrom(tensors.encode(array))
+    return request
+
+
+def _response(ended: Ended) -> wire.PredictResponse:
+    """What a call ended with, or its error in our words."""
+    if ended.reply is not None:
+        return wire.PredictResponse.FromString(ended.reply)
+    error = _in_our_words(ended.code, ended.details)
+    raise VersionGone(str(error)) if isinstance(error, _NotFound) else error
+
+
+def _outputs(response: wire.PredictResponse) -> dict[str, Tensor]:
+    try:
+        return {name: tensors.decode(tensor) for name, tensor in response.outputs.items()}
+    except ValueError as error:
+        raise ModelServerFault(f"its reply cannot be read: {error}") from error
+
+
+def _in_our_words(code: grpc.StatusCode, told: str) -> Exception:
     """gRPC codes as TensorFlow Serving uses them (its table is in util/, google.rpc.Code has the meanings)."""
-    code, details = error.code().name, f"{error.code().name}: {error.details()}"
+    details = f"{code.name}: {told}"
     log.debug("the model server: %s", details)
     if UNRECOGNIZED_LABEL in details:
         return UnknownLabel(details)
-    match error.code():
+    match code:
         case grpc.StatusCode.NOT_FOUND:
             return _NotFound(details)
         case grpc.StatusCode.DEADLINE_EXCEEDED:
@@ -200,7 +237,7 @@ def _in_our_words(error: Any) -> Exception:
         # CANCELLED: the channel is being closed. RESOURCE_EXHAUSTED: its queue is full.
         case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED | grpc.StatusCode.RESOURCE_EXHAUSTED:
             # Its details name addresses, which are nothing for clients.
-            return ModelServerUnreachable(f"the model server cannot be reached, or takes no work now ({code})")
+            return ModelServerUnreachable(f"the model server cannot be reached, or takes no work now ({code.name})")
         case _:
             return ModelServerFault(details)
 

@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 
 from serving.gateway import oip
-from serving.gateway.grpc_predictions import Method
+from serving.gateway.grpc_questions import Method
 from serving.gateway.grpc_scope import Scope, answered
 from serving.gateway.health import is_ready, models_health
 from serving.gateway.model_server import Tensor

@@ -19,14 +19,15 @@ from serving.gateway.buffered_worker import BufferedWorker
 from serving.gateway.connection import Connection, Phase
 from serving.gateway.connection_loop import ConnectionLimits
 from serving.gateway.http_api import create_app
+from serving.gateway.http_lane import HttpLane
 from serving.gateway.incoming import Received
+from serving.gateway.lane import has_lane
 from serving.gateway.logs import configure_logging
 from serving.gateway.main_process import STOP_SIGNALS, MainProcess
 from serving.gateway.metrics import forget_worker
 from serving.gateway.offers import ModelWatch
 from serving.gateway.parts import build_parts
 from serving.gateway.plain_requests import KnownHeads, PlainRequests
-from serving.gateway.prediction_lane import PredictionLane, has_lane
 from serving.gateway.refusals import NO_CERTIFICATE, Refused
 from serving.gateway.settings import Settings
 from serving.gateway.shared_flag import SharedFlag
@@ -124,7 +125,7 @@ class Worker(BufferedWorker):
         self.limits = connection_limits(self.app.settings)
         self.busy_threads = self.app.settings.threads
         self.is_open = SharedFlag()
-        self._lane: PredictionLane | None = None
+        self._lane: HttpLane | None = None
         self._began = time.monotonic()
 
     def init_process(self) -> None:
@@ -136,11 +137,9 @@ class Worker(BufferedWorker):
         """With a lane of its own."""
         parts = self.app.parts
         if has_lane(parts):
-            self._lane = PredictionLane(parts, self)
+            self._lane = HttpLane(parts, self)
             self.heads = KnownHeads(PlainRequests(parts.settings.models, parts.keys).recognise)
         super().run()
-        if self._lane is not None:
-            self._lane.close()
 
     def take(self, connection: Connection) -> bool:
         """By the lane, where it is an ordinary prediction."""

@@ -7,12 +7,13 @@ from gunicorn.config import Config
 
 from serving.errors import DeadlineExceeded, ModelServerFault, ModelServerUnreachable
 from serving.gateway.admission import Admission
+from serving.gateway.http_lane import HttpLane
 from serving.gateway.incoming import Incoming
+from serving.gateway.lane import MAX_BODY_BYTES, MAX_ROWS, has_lane
 from serving.gateway.metrics import Metrics
 from serving.gateway.offers import Offers
 from serving.gateway.parts import Parts
 from serving.gateway.plain_requests import KnownHeads, PlainRequests
-from serving.gateway.prediction_lane import MAX_BODY_BYTES, MAX_ROWS, PredictionLane, has_lane
 from serving.gateway.predictor import Predictor
 from serving.gateway.settings import Settings
 from tests.fakes import Clock, FakeModelServer, full_picture_contract, house_contract
@@ -34,7 +35,7 @@ class Lane:
         predictor = Predictor(offers, self.server, 100, admission=Admission(self.settings.threads))
         self.parts = Parts(self.settings, self.server, offers, predictor, Metrics())
         self.clock = Clock()
-        self.lane = PredictionLane(self.parts, self, self.clock)
+        self.lane = HttpLane(self.parts, self, self.clock)
         self._heads = KnownHeads(PlainRequests(self.settings.models, None).recognise)
         self._ended: list = []
         self.answers: dict[str, bytes] = {}
@@ -77,9 +78,7 @@ class Lane:
 
 @pytest.fixture
 def lane():
-    made = Lane()
-    yield made
-    made.lane.close()
+    return Lane()
 
 
 def told(answer: bytes) -> dict:
