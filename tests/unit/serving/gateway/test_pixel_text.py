@@ -9,9 +9,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from serving.contract import ImageInput
+from serving.gateway.http_lane import read
 from serving.gateway.instances import accept_text, check_batch, read_instances
 from serving.gateway.pixel_text import parse_pixels
-from serving.gateway.http_lane import read
 from tests.fakes import house_contract, picture_contract
 
 MAX_IMAGES = 4
