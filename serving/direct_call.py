@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Any
 
 import grpc
@@ -29,6 +30,10 @@ class Ended:
     reply: bytes | None  # a serialised message, where the code is OK
 
 
+# Hears how a call ended.
+Then = Callable[[Ended], None]
+
+
 class DirectCalls:
     """Makes calls of one method over a channel. No future may be made over the same channel."""
 
@@ -36,43 +41,52 @@ class DirectCalls:
         """The name of the method is /package.Service/Method."""
         self._channel: cygrpc.Channel = channel._channel
         self._path = path.encode()
-        self._under_way = threading.Semaphore(0)
+        self._lock = threading.Lock()
         self._is_closed = False
+        self._under_way: SimpleQueue[Then | None] = SimpleQueue()  # who is to be told; None comes after the last
         threading.Thread(target=self._hear, name=f"grpc calls of {path}", daemon=True).start()
 
-    def start(self, request: bytes, timeout_s: float, then: Callable[[Ended], None]) -> None:
+    def start(self, request: bytes, timeout_s: float, then: Then) -> None:
         """Make a call; `then` is told its end by the thread that hears, so it must be quick.
 
         Raises:
-            ValueError: the channel is closed.
+            ValueError: this, or the channel, is closed.
         """
-        self._channel.integrated_call(
-            cygrpc.PropagationConstants.GRPC_PROPAGATE_DEFAULTS,
-            self._path,
-            None,
-            time.time() + timeout_s,
-            None,
-            None,
-            ((_operations(request), then),),
-        )
-        self._under_way.release()
+        with self._lock:
+            if self._is_closed:
+                raise ValueError("no call may be started any more")
+            self._channel.integrated_call(
+                cygrpc.PropagationConstants.GRPC_PROPAGATE_DEFAULTS,
+                self._path,
+                None,
+                time.time() + timeout_s,
+                None,
+                None,
+                ((_operations(request), then),),
+            )
+            self._under_way.put(then)
 
     def close(self) -> None:
         """Start no more; the thread ends with the last call."""
-        self._is_closed = True
-        self._under_way.release()
+        with self._lock:
+            self._is_closed = True
+            self._under_way.put(None)
 
     def _hear(self) -> None:
         """Wait in the channel only while a call is under way: it must not be closed under who waits in it."""
-        while self._under_way.acquire():
-            if self._is_closed:
-                return
-            event = self._channel.next_call_event()
+        while self._under_way.get() is not None:
+            event = self._next_event()
             try:
                 event.tag(_ended(event))
             except Exception:
                 _logger.exception("the end of a call could not be told")
             del event
+
+    def _next_event(self) -> Any:
+        while True:
+            event = self._channel.next_call_event()
+            if event.completion_type != cygrpc.CompletionType.queue_timeout:  # which GRPC_ENABLE_FORK_SUPPORT brings
+                return event
 
 
 def _operations(request: bytes) -> tuple[Any, ...]:
@@ -89,4 +103,9 @@ def _operations(request: bytes) -> tuple[Any, ...]:
 def _ended(event: Any) -> Ended:
     *_, message, status = event.batch_operations
     code = _STATUS_CODES.get(status.code(), grpc.StatusCode.UNKNOWN)
-    return Ended(code, status.details(), message.message() if code is grpc.StatusCode.OK else None)
+    if code is not grpc.StatusCode.OK:
+        return Ended(code, status.details(), None)
+    reply: bytes | None = message.message()
+    if reply is None:  # gRPC's own code for it, see its statuscodes.md
+        return Ended(grpc.StatusCode.UNIMPLEMENTED, "the server sent no message", None)
+    return Ended(code, status.details(), reply)
