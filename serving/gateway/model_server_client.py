@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 import numpy as np
+from google.protobuf.message import DecodeError
 from google.protobuf.wrappers_pb2 import Int64Value
 
 from serving.contract import CONTRACT_PROBE, CONTRACT_SIGNATURE
@@ -110,6 +111,8 @@ class GrpcModelServer:
 
         def hear(ended: Ended) -> None:
             self._observe("Predict", ended.code.name, time.perf_counter() - began)
+            if ended.code is grpc.StatusCode.OK:
+                self._budget.succeeded()
             outcome: Tensors | Exception
             try:
                 outcome = _outputs(_response(ended))
@@ -117,7 +120,11 @@ class GrpcModelServer:
                 outcome = error
             then(outcome)
 
-        self._direct_predict.start(_request(spec, inputs).SerializeToString(), timeout_s, hear)
+        request = _request(spec, inputs).SerializeToString()
+        try:
+            self._direct_predict.start(request, timeout_s, hear)
+        except ValueError as error:
+            raise ModelServerUnreachable("the connection to the model server is closed") from error
 
     def versions(self, model: str, timeout_s: float) -> tuple[VersionStatus, ...]:
         """Every version the server knows of, newest first; none if it does not know the model."""
@@ -210,10 +217,13 @@ def _request(spec: wire.ModelSpec, inputs: Tensors) -> wire.PredictRequest:
 
 def _response(ended: Ended) -> wire.PredictResponse:
     """What a call ended with, or its error in our words."""
-    if ended.reply is not None:
+    if ended.reply is None:
+        fault = _in_our_words(ended.code, ended.details)
+        raise VersionGone(str(fault)) if isinstance(fault, _NotFound) else fault
+    try:
         return wire.PredictResponse.FromString(ended.reply)
-    error = _in_our_words(ended.code, ended.details)
-    raise VersionGone(str(error)) if isinstance(error, _NotFound) else error
+    except DecodeError as error:
+        raise ModelServerFault(f"its reply cannot be read: {error}") from error
 
 
 def _outputs(response: wire.PredictResponse) -> dict[str, Tensor]:

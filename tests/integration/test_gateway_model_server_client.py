@@ -1,14 +1,17 @@
 """The gRPC client against a real port."""
 
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+
 import grpc
 import numpy as np
 import pytest
 
 from serving.errors import DeadlineExceeded, ModelServerFault, ModelServerUnreachable
 from serving.gateway.model_server import UnknownLabel, VersionGone
-from serving.gateway.model_server_client import GrpcModelServer
+from serving.gateway.model_server_client import PREDICT, GrpcModelServer
 from tests.fakes import FakeModelServer, WireModelServer, house_contract
-from tests.gateway_process import wait_until
+from tests.gateway_process import DEADLINE_S, wait_until
 from tests.ports import free_port
 
 HOUSE = {"features": np.array([[3, 4]], np.float32)}
@@ -39,8 +42,22 @@ def client(server, observed):
     connected.close()
 
 
-def test_predicts_with_exactly_the_version_asked_for(client, fake):
-    np.testing.assert_array_equal([[7]], client.predict("houses", 1, HOUSE, 10)["value"])
+def started(client, *arguments):
+    """As `predict`, by `start_predict`."""
+    outcomes = SimpleQueue()
+    client.start_predict(*arguments, outcomes.put)
+    outcome = outcomes.get(timeout=DEADLINE_S)
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+BOTH_WAYS = pytest.mark.parametrize("predict", [GrpcModelServer.predict, started])
+
+
+@BOTH_WAYS
+def test_predicts_with_exactly_the_version_asked_for(client, fake, predict):
+    np.testing.assert_array_equal([[7]], predict(client, "houses", 1, HOUSE, 10)["value"])
     assert fake.calls == [("houses", 1, "serving_default")]
 
 
@@ -105,11 +122,13 @@ def test_lists_versions_newest_first_and_none_of_an_unknown_model(client, fake):
     assert client.versions("cars", 10) == ()
 
 
-def test_a_version_that_is_not_there_is_gone(client):
+@BOTH_WAYS
+def test_a_version_that_is_not_there_is_gone(client, predict):
     with pytest.raises(VersionGone, match=r"Specific\(houses, 7\)"):
-        client.predict("houses", 7, HOUSE, 10)
+        predict(client, "houses", 7, HOUSE, 10)
 
 
+@BOTH_WAYS
 @pytest.mark.parametrize(
     ("raised", "words"),
     [
@@ -117,22 +136,23 @@ def test_a_version_that_is_not_there_is_gone(client):
         (ModelServerFault("op 7 failed"), "INTERNAL: op 7 failed"),
     ],
 )
-def test_grpc_codes_become_our_words(client, fake, raised, words):
+def test_grpc_codes_become_our_words(client, fake, raised, words, predict):
     fake.broken = raised
 
     with pytest.raises(type(raised)) as caught:
-        client.predict("houses", 1, HOUSE, 10)
+        predict(client, "houses", 1, HOUSE, 10)
 
     assert words in str(caught.value)
     assert "10.0.0.7" not in str(caught.value)
 
 
-def test_a_call_ends_at_its_deadline(client, server):
+@BOTH_WAYS
+def test_a_call_ends_at_its_deadline(client, server, predict):
     client.versions("houses", 10)
     server.hold.clear()
 
     with pytest.raises(DeadlineExceeded):
-        client.predict("houses", 1, HOUSE, 0.1)
+        predict(client, "houses", 1, HOUSE, 0.1)
 
 
 def test_a_closed_port_is_unreachable_at_once():
@@ -143,11 +163,12 @@ def test_a_closed_port_is_unreachable_at_once():
     client.close()
 
 
-def test_every_call_is_observed_with_its_code(client, fake, observed):
+@BOTH_WAYS
+def test_every_call_is_observed_with_its_code(client, fake, observed, predict):
     client.versions("houses", 10)
     fake.broken = ModelServerFault("op failed")
     with pytest.raises(ModelServerFault):
-        client.predict("houses", 1, HOUSE, 10)
+        predict(client, "houses", 1, HOUSE, 10)
 
     assert [(method, code) for method, code, _ in observed] == [("GetModelStatus", "OK"), ("Predict", "INTERNAL")]
     assert all(seconds > 0 for _, _, seconds in observed)
@@ -171,11 +192,43 @@ def is_found(client: GrpcModelServer) -> bool:
         return False
 
 
-def test_a_reply_that_is_no_tensor_is_the_servers_fault(client, fake):
+@BOTH_WAYS
+def test_a_reply_that_is_no_tensor_is_the_servers_fault(client, fake, predict):
     fake.predict = lambda *_: {"value": Unreadable(1)}
 
     with pytest.raises(ModelServerFault):
-        client.predict("houses", 1, HOUSE, 10)
+        predict(client, "houses", 1, HOUSE, 10)
+
+
+@BOTH_WAYS
+def test_a_reply_that_is_no_message_is_the_servers_fault(predict):
+    server = grpc.server(ThreadPoolExecutor(1))
+    handler = grpc.unary_unary_rpc_method_handler(lambda _request, _context: b"\xff nonsense")
+    service, method = PREDICT.strip("/").split("/")
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {method: handler}),))
+    client = GrpcModelServer(f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}", lambda *_: None)
+    server.start()
+
+    with pytest.raises(ModelServerFault):
+        predict(client, "houses", 1, HOUSE, 10)
+    client.close()
+    server.stop(None).wait()
+
+
+def test_a_call_that_is_started_is_made_once_and_never_again(client, fake, monkeypatch, observed):
+    lost(fake, monkeypatch, 1)
+
+    with pytest.raises(ModelServerUnreachable):
+        started(client, "houses", 1, HOUSE, 10)
+
+    assert [code for _, code, _ in observed] == ["UNAVAILABLE"]
+
+
+def test_none_is_started_once_the_client_is_closed(client):
+    client.close()
+
+    with pytest.raises(ModelServerUnreachable, match="is closed"):
+        started(client, "houses", 1, HOUSE, 10)
 
 
 class Unreadable(float):
@@ -231,6 +284,21 @@ def test_what_fails_again_and_again_is_not_asked_more_often_than_the_budget_allo
             client.predict("houses", 1, HOUSE, 10)
 
     assert 30 < failing.asked <= 30 + 5
+
+
+@BOTH_WAYS
+def test_what_is_answered_afterwards_gives_the_budget_back(client, fake, predict):
+    failing = Failing(fake, ModelServerUnreachable("away"))
+    failing.left = 1000
+    for _ in range(10):
+        with pytest.raises(ModelServerUnreachable):
+            client.predict("houses", 1, HOUSE, 10)
+    failing.left = 0
+    for _ in range(70):  # a tenth of a token each
+        predict(client, "houses", 1, HOUSE, 10)
+    failing.left = 1
+
+    np.testing.assert_array_equal([[7]], client.predict("houses", 1, HOUSE, 10)["value"])
 
 
 def test_a_fault_is_an_answer_and_not_asked_again(client, fake):
