@@ -47,7 +47,13 @@ class Call:
         return max(0.0, deadline - time.time())
 
     def later(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """What, called once from any thread, has the callback called by a thread that takes from the queue."""
+        """What, called once from any thread, has the callback called by a thread that takes from the queue.
+
+        The queue does not end before. A bug in the callback is logged.
+
+        Raises:
+            ValueError: the queue has ended.
+        """
         return self._queue.later(self._event.call, callback)
 
     def reply(self, response: bytes) -> None:
@@ -95,11 +101,14 @@ class DirectQueue:
                 self._core.register_method(path)
         self._lock = threading.Lock()
         self._due = 0  # events that are still to come
+        self._is_over = False
 
     def open(self) -> None:
         """Calls may come, from the server's start to its end."""
+        self._expect()  # a server that stops meanwhile must not end the queue under the next method
         for path in self._methods:
             self._request_call(path)
+        self.on_end(None)
 
     def take(self, until: float | None = None) -> bool:
         """Wait for the next thing that happens, and see to it; False where nothing will any more.
@@ -121,6 +130,8 @@ class DirectQueue:
         def call_back(_: Any) -> None:
             try:
                 callback()
+            except Exception:
+                _logger.exception("what was to be done later failed")
             finally:
                 self.on_end(None)
 
@@ -130,12 +141,14 @@ class DirectQueue:
         """One event less is due. After the last of all there is nothing to wait for."""
         with self._lock:
             self._due -= 1
-            is_over = self._due == 0
-        if is_over:
+            self._is_over = self._due == 0
+        if self._is_over:
             self._queue.shutdown()
 
     def _expect(self) -> None:
         with self._lock:
+            if self._is_over:  # gRPC core would end the process
+                raise ValueError("the queue has ended")
             self._due += 1
 
     def _request_call(self, path: str) -> None:

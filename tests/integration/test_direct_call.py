@@ -180,7 +180,7 @@ def test_many_calls_are_under_way_at_once_and_each_is_told_its_own_end(start: St
 
     for number in range(MOST_CALLS):
         request = b"%d" % number
-        running.calls.start(request, WAIT_S, lambda ended, request=request: told.put((request, ended.reply)))  # type: ignore[misc]
+        running.calls.start(request, WAIT_S, lambda ended, request=request: told.put((request, ended.reply)))
 
     ends = [told.get(timeout=WAIT_S) for _ in range(MOST_CALLS)]
     assert {request for request, _ in ends} == {b"%d" % number for number in range(MOST_CALLS)}

@@ -1,13 +1,15 @@
-"""A method of a real gRPC server that answers from the threads of its own completion queue. No TensorFlow."""
+"""Methods of a real gRPC server whose calls come from a completion queue of their own. No TensorFlow."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 
 import grpc
 import pytest
 
-from serving.direct_method import Call, DirectMethod
+from serving.direct_method import Call, DirectMethod, DirectQueue
 
 WAIT_S = 30.0
 PATH = "/test.Service/Direct"
@@ -184,3 +186,203 @@ def test_a_stop_without_a_call_ends_the_threads_too(start: Start) -> None:
     for thread in started:
         thread.join(WAIT_S)
         assert not thread.is_alive()
+
+
+class Queued:
+    """A server with methods that one thread takes from one queue, and a channel to it."""
+
+    def __init__(self, **handles: Handle) -> None:
+        self.server = grpc.server(ThreadPoolExecutor(1))
+        port = self.server.add_insecure_port("127.0.0.1:0")
+        self.queue = DirectQueue(self.server, {f"/test.Service/{name}": handle for name, handle in handles.items()})
+        self.server.start()
+        self.queue.open()
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+        self.channel = grpc.insecure_channel(f"127.0.0.1:{port}")
+
+    def _run(self) -> None:
+        while self.queue.take():
+            pass
+
+    def start(self, name: str, request: bytes = b"") -> grpc.Future:
+        return self.channel.unary_unary(f"/test.Service/{name}").future(request, timeout=WAIT_S, wait_for_ready=True)
+
+    def call(self, name: str, request: bytes = b"") -> bytes:
+        reply: bytes = self.start(name, request).result()
+        return reply
+
+    def stop(self) -> None:
+        self.server.stop(None).wait(WAIT_S)
+
+    def has_ended(self) -> bool:
+        self.thread.join(WAIT_S)
+        return not self.thread.is_alive()
+
+
+@pytest.fixture
+def queued() -> Iterator[Callable[..., Queued]]:
+    running: list[Queued] = []
+
+    def run(**handles: Handle) -> Queued:
+        running.append(Queued(**handles))
+        return running[-1]
+
+    yield run
+    for one in running:
+        one.channel.close()
+        one.stop()
+        assert one.has_ended()
+
+
+Queue = Callable[..., Queued]
+
+
+def test_one_thread_answers_the_calls_of_several_methods(queued: Queue) -> None:
+    running = queued(One=lambda call: call.reply(b"one " + call.request), Two=lambda call: call.reply(b"two"))
+
+    assert [running.call("One", b"x"), running.call("Two"), running.call("One", b"y")] == [b"one x", b"two", b"one y"]
+
+
+def test_a_queue_whose_server_stopped_before_it_was_opened_ends() -> None:
+    server = grpc.server(ThreadPoolExecutor(1))
+    server.add_insecure_port("127.0.0.1:0")
+    queue = DirectQueue(server, {f"/test.Service/{name}": lambda call: call.reply(b"") for name in ("One", "Two")})
+    server.start()
+    server.stop(None).wait(WAIT_S)
+
+    queue.open()
+
+    assert not queue.take()
+
+
+def test_who_has_waited_long_enough_takes_nothing() -> None:
+    server = grpc.server(ThreadPoolExecutor(1))
+    server.add_insecure_port("127.0.0.1:0")
+    queue = DirectQueue(server, {PATH: lambda call: call.reply(b"")})
+    server.start()
+    queue.open()
+
+    began = time.time()
+    assert queue.take(until=began + 0.05)  # more may come
+
+    assert 0.05 <= time.time() - began < WAIT_S / 2
+    server.stop(None).wait(WAIT_S)
+    while queue.take():
+        pass
+
+
+def test_what_is_to_be_done_later_is_done_by_the_queues_thread_whoever_says_so(queued: Queue) -> None:
+    done: SimpleQueue[threading.Thread] = SimpleQueue()
+
+    def handle(call: Call) -> None:
+        def end() -> None:
+            done.put(threading.current_thread())
+            call.reply(b"later")
+
+        now = call.later(end)
+        if call.request == b"by another":
+            threading.Thread(target=now).start()
+        else:
+            now()
+
+    running = queued(One=handle)
+    for request in (b"by another", b"by itself"):
+        assert running.call("One", request) == b"later"
+        assert done.get(timeout=WAIT_S) is running.thread
+
+
+def test_what_is_to_be_done_later_comes_after_what_is_in_the_queue_already(queued: Queue) -> None:
+    done: list[int] = []
+
+    def handle(call: Call) -> None:
+        for number in range(20):
+            call.later(lambda number=number: done.append(number))()
+        call.later(lambda: call.reply(b""))()
+        assert not done
+
+    queued(One=handle).call("One")
+
+    assert done == list(range(20))
+
+
+def test_something_may_be_done_after_the_call_was_answered(queued: Queue) -> None:
+    done: SimpleQueue[bytes] = SimpleQueue()
+    before: SimpleQueue[Callable[[], None]] = SimpleQueue()
+    calls: SimpleQueue[Call] = SimpleQueue()
+
+    def handle(call: Call) -> None:
+        before.put(call.later(lambda: done.put(b"said before")))
+        calls.put(call)
+        call.reply(b"")
+
+    running = queued(One=handle)
+    running.call("One")
+    running.call("One")  # by now the first has ended in every way
+    before.get()()
+    assert done.get(timeout=WAIT_S) == b"said before"
+
+    calls.get().later(lambda: done.put(b"said after"))()
+    assert done.get(timeout=WAIT_S) == b"said after"
+    before.get()()
+
+
+def test_a_bug_in_what_is_done_later_is_logged_and_the_thread_goes_on(
+    queued: Queue, caplog: pytest.LogCaptureFixture
+) -> None:
+    def handle(call: Call) -> None:
+        call.later(lambda: 1 / 0)()
+        call.later(lambda: call.reply(b"still there"))()
+
+    running = queued(One=handle)
+
+    assert [running.call("One"), running.call("One")] == [b"still there"] * 2
+    assert "what was to be done later failed" in caplog.text
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_queue_does_not_end_before_what_is_to_be_done_later(queued: Queue) -> None:
+    nows: SimpleQueue[Callable[[], None]] = SimpleQueue()
+    done = threading.Event()
+
+    def handle(call: Call) -> None:
+        nows.put(call.later(done.set))
+        call.reply(b"")
+
+    running = queued(One=handle)
+    running.call("One")
+    running.stop()
+    running.thread.join(0.1)
+    assert running.thread.is_alive()
+
+    nows.get()()
+
+    assert done.wait(WAIT_S)
+    assert running.has_ended()
+
+
+def test_nothing_can_be_done_later_once_the_queue_has_ended(queued: Queue) -> None:
+    calls: SimpleQueue[Call] = SimpleQueue()
+
+    def handle(call: Call) -> None:
+        calls.put(call)
+        call.reply(b"")
+
+    running = queued(One=handle)
+    running.call("One")
+    running.stop()
+    assert running.has_ended()
+
+    with pytest.raises(ValueError, match="the queue has ended"):
+        calls.get().later(lambda: None)
+
+
+def test_a_bug_at_the_end_of_one_call_does_not_hold_a_stop_up(queued: Queue) -> None:
+    def handle(call: Call) -> None:
+        call.reply(b"well")
+        raise KeyError("afterwards")
+
+    running = queued(One=handle)
+    assert running.call("One") == b"well"
+    running.stop()
+    assert running.has_ended()
