@@ -120,20 +120,11 @@ class Doors:
         return _taken_from(behind, [(output["name"], output["parameters"]["binary_data_size"]) for output in about])
 
     def ask_oip_typed(self, question: TensorQuestion) -> dict[str, Any]:
-        request = _infer_request(question)
-        for tensor, (_, datatype, _, values) in zip(request.inputs, question.inputs, strict=True):
-            if datatype in CONTENTS:
-                try:
-                    getattr(tensor.contents, CONTENTS[datatype]).extend(_numbers(values))
-                except (TypeError, ValueError) as error:
-                    raise CannotAsk from error
-        reply = self._infer_by_grpc(request)
+        reply = self._infer_by_grpc(as_typed(question))
         return {output.name: list(output.contents.fp32_contents) for output in reply.outputs}
 
     def ask_oip_raw(self, question: TensorQuestion) -> dict[str, Any]:
-        request = _infer_request(question)
-        request.raw_input_contents.extend(as_bytes(datatype, values) for _, datatype, _, values in question.inputs)
-        reply = self._infer_by_grpc(request)
+        reply = self._infer_by_grpc(as_raw(question))
         sizes = [(output.name, 4 * math.prod(output.shape)) for output in reply.outputs]
         return _taken_from(b"".join(reply.raw_output_contents), sizes)
 
@@ -178,6 +169,25 @@ def as_grpc(question: Question) -> tuple[str, Any]:
     if question.verb == "classify":
         return "Classify", wire.ClassifyRequest(**fields)
     return "Regress", wire.RegressRequest(**fields)
+
+
+def as_typed(question: TensorQuestion) -> oip.ModelInferRequest:
+    """The request with its values in fields."""
+    request = _infer_request(question)
+    for tensor, (_, datatype, _, values) in zip(request.inputs, question.inputs, strict=True):
+        if datatype in CONTENTS:
+            try:
+                getattr(tensor.contents, CONTENTS[datatype]).extend(_numbers(values))
+            except (TypeError, ValueError) as error:
+                raise CannotAsk from error
+    return request
+
+
+def as_raw(question: TensorQuestion) -> oip.ModelInferRequest:
+    """The request with its values as bytes."""
+    request = _infer_request(question)
+    request.raw_input_contents.extend(as_bytes(datatype, values) for _, datatype, _, values in question.inputs)
+    return request
 
 
 def as_json(reply: Any, question: Question) -> dict[str, Any]:

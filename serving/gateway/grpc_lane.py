@@ -3,6 +3,7 @@
 Whatever is not goes to a thread and the predictor, which answers or explains it.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -19,6 +20,8 @@ from serving.gateway.lane_calls import Passage, Trip
 from serving.gateway.outputs import Outputs
 from serving.gateway.parts import Parts
 from serving.gateway.predictor import Call, Label, Offer, Prediction, prepare
+
+log = logging.getLogger(__name__)
 
 
 class GrpcLane:
@@ -51,6 +54,9 @@ class GrpcLane:
             question.refuse(self._parts, error)
             return True
         except ServingError:
+            return False
+        except Exception:
+            log.exception("the lane failed")
             return False
         if taken:
             self._lane.count_entered()

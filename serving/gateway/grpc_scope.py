@@ -11,7 +11,7 @@ import grpc
 from google.protobuf.message import Message
 from grpc_status import rpc_status
 
-from serving.errors import ModelServerFault
+from serving.errors import DeadlineExceeded, ModelServerFault
 from serving.gateway import phases
 from serving.gateway.access_log import Answered, log_answered
 from serving.gateway.api_keys import presented_key
@@ -53,8 +53,15 @@ class Scope:
         return self.began + self.timeout_s
 
     def time_left_s(self) -> float:
-        """Until then; waiting for a thread counts."""
-        return self.expires - time.perf_counter()
+        """Until then; waiting for a thread counts.
+
+        Raises:
+            DeadlineExceeded: it has passed.
+        """
+        left = self.expires - time.perf_counter()
+        if left <= 0:
+            raise DeadlineExceeded("the time for this request ran out")
+        return left
 
 
 def answered(
