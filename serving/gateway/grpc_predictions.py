@@ -47,7 +47,13 @@ class Predictions:
     def _run(self) -> None:
         while self._queue.take(self._until()):
             if self._lane is not None and not self._lane.patience_s:
-                self._lane.end_turn()
+                self._end_turn(self._lane)
+
+    def _end_turn(self, lane: GrpcLane) -> None:
+        try:
+            lane.end_turn()
+        except Exception:
+            log.exception("the lane failed")
 
     def _until(self) -> float | None:
         """When somebody's time may be up."""
@@ -66,7 +72,10 @@ class Predictions:
             self._hand_to_thread(question)
 
     def _hand_to_thread(self, question: Question) -> None:
-        self._threads.submit(self._answer, question)
+        try:
+            self._threads.submit(self._answer, question)
+        except RuntimeError:  # closed, or there are no more threads
+            question.call.fail(grpc.StatusCode.UNAVAILABLE.value[0], "the gateway takes no calls now")
 
     def _answer(self, question: Question) -> None:
         try:

@@ -13,7 +13,8 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-from serving.errors import ModelServerFault
+from serving.errors import ModelServerFault, ModelServerUnreachable
+from serving.gateway.model_server import DEFAULT_SIGNATURE
 from serving.generated.atelier.prediction.v1 import prediction_pb2 as wire
 from tests.fakes import FakeModelServer, WireModelServer, full_house_contract, picture_contract
 from tests.gateway_process import DEADLINE_S, wait_until
@@ -22,6 +23,8 @@ from tests.grpc_gateway import grpc_gateway_process
 SERVICE = "atelier.prediction.v1.PredictionService"
 HOUSE = wire.Instance(features=wire.Features(values={"rooms": 3, "age": 4}))
 REGRESS = wire.RegressRequest(model="houses", instances=[HOUSE])
+RIGHT = wire.Instance(image=wire.Image(pixels=bytes([0, 0, 255, 0, 0, 0])))
+CLASSIFY = wire.ClassifyRequest(model="pictures", instances=[RIGHT])
 
 
 @pytest.fixture
@@ -154,6 +157,44 @@ def test_calls_that_wait_for_the_one_before_hold_no_thread_and_then_go_together(
         server.hold.set()
         assert [call.result().predictions[0].value for call in calls] == [7] * 41
         assert len(server.metadata) < asked + 41
+
+
+def test_a_model_that_takes_its_time_holds_nobody_up_but_its_own_callers(fake, gateway, monkeypatch):
+    may_answer, predict = threading.Event(), fake.predict
+
+    def slow_houses(model, *arguments):
+        if model == "houses" and "contract" not in arguments:
+            may_answer.wait(DEADLINE_S)
+        return predict(model, *arguments)
+
+    monkeypatch.setattr(fake, "predict", slow_houses)
+    houses = [gateway.client.start("Regress", REGRESS) for _ in range(3)]
+    wait_until(lambda: "atelier_requests_in_flight 3.0" in metrics(gateway), gateway.log)
+
+    for _ in range(3):
+        assert gateway.client.call("Classify", CLASSIFY).predictions[0].class_name == "right"
+    assert gateway.client.fault("Regress", wire.RegressRequest(model="houses")).reason == "INVALID_INPUT"
+    assert gateway.client.call("ListModels", wire.ListModelsRequest()).models
+    assert gateway.client.health() == "SERVING"
+    assert not any(call.done() for call in houses)
+
+    may_answer.set()
+    assert [call.result().predictions[0].value for call in houses] == [7] * 3
+
+
+def test_a_prediction_that_is_lost_on_its_way_is_asked_again_and_no_client_sees_it(fake, gateway, monkeypatch):
+    lost, predict = [ModelServerUnreachable("going away")], fake.predict
+
+    def lose_one(model, version, inputs, timeout_s, signature):
+        if lost and signature == DEFAULT_SIGNATURE:
+            raise lost.pop()
+        return predict(model, version, inputs, timeout_s, signature)
+
+    monkeypatch.setattr(fake, "predict", lose_one)
+
+    assert gateway.client.call("Regress", REGRESS).predictions[0].value == 7
+    assert not lost
+    assert 'atelier_model_server_calls_total{code="UNAVAILABLE",method="Predict"} 1.0' in metrics(gateway)
 
 
 def test_a_clients_deadline_goes_down_to_the_model_server(server, gateway):
