@@ -3,12 +3,13 @@
 Numbers stay float32, as the model gave them, so that a door can print 0.973 and not 0.9729999899864197.
 """
 
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.contract import ClassOutput, Domain, ModelContract, PredictionSet, ValueOutput
+from serving.contract import ClassOutput, Domain, ModelContract, ValueOutput
 from serving.gateway.outputs import Outputs
 from serving.gateway.violations import invalid, kind_of
 
@@ -83,13 +84,7 @@ def to_answers(contract: ModelContract, outputs: Outputs, top_k: int | None) -> 
     if isinstance(contract.output, ValueOutput):
         answers = list(_regressions(contract.output, outputs))
     else:
-        probabilities = outputs[contract.output.tensor]  # (instances, classes)
-        # Stable, so that of equal classes the first wins.
-        orders = np.argsort(-probabilities, axis=1, kind="stable").tolist()
-        answers = [
-            _classification(contract.output, row, order, top_k)
-            for row, order in zip(probabilities, orders, strict=True)
-        ]
+        answers = list(_classifications(contract.output, outputs[contract.output.tensor], top_k))
     if contract.domain:
         _add_domain(contract.domain, outputs, answers)
     return answers
@@ -104,36 +99,42 @@ def _regressions(output: ValueOutput, outputs: Outputs) -> list[Regression]:
     return answers
 
 
-def _classification(
-    output: ClassOutput, probabilities: NDArray[np.float32], order: list[int], top_k: int | None
-) -> Classification:
-    """`order` has the classes, most probable first."""
-    names = output.class_names
-    best = order[0]
-    answer = Classification(
-        class_name=names[best],
-        class_id=best,
-        probability=probabilities[best],
-        probabilities=dict(zip(names, probabilities, strict=True)),
-    )
-    if top_k is not None:
-        answer["top_k"] = [
-            ClassProbability(class_name=names[i], class_id=i, probability=probabilities[i]) for i in order[:top_k]
-        ]
-    if output.prediction_set:
-        answer["prediction_set"] = _class_set(output.prediction_set, names, probabilities, order)
-    return answer
+def _classifications(
+    output: ClassOutput, probabilities: NDArray[np.float32], top_k: int | None
+) -> Iterator[Classification]:
+    """Of probabilities (instances, classes)."""
+    names, spec = output.class_names, output.prediction_set
+    shown = iter(list(probabilities.ravel()))  # all rows at once: a row of its own takes longer than its numbers
+    # Compared as Python floats: a threshold has more digits than a float32, and must not be rounded to one.
+    for values in probabilities.tolist():
+        best = values.index(max(values))
+        by_name = dict(zip(names, shown, strict=False))
+        answer: Classification = {
+            "class_name": names[best],
+            "class_id": best,
+            "probability": by_name[names[best]],
+            "probabilities": by_name,
+        }
+        if top_k is not None:
+            answer["top_k"] = [
+                {"class_name": names[i], "class_id": i, "probability": by_name[names[i]]}
+                for i in _by_probability(values, range(len(values)))[:top_k]
+            ]
+        if spec:
+            reached = [i for i, value in enumerate(values) if value >= spec.threshold]
+            in_order = _by_probability(values, reached) if len(reached) > 1 else reached
+            answer["prediction_set"] = {"level": spec.level, "class_names": [names[i] for i in in_order]}
+        yield answer
 
 
-def _class_set(
-    spec: PredictionSet, names: tuple[str, ...], probabilities: NDArray[np.float32], order: list[int]
-) -> ClassSet:
-    # As Python floats: the threshold has more digits than a float32, and must not be rounded to one.
-    reached = [i for i in order if float(probabilities[i]) >= spec.threshold]
-    return ClassSet(level=spec.level, class_names=[names[i] for i in reached])
+def _by_probability(values: Sequence[float], classes: Iterable[int]) -> list[int]:
+    """Most probable first; of equal classes the first."""
+    return sorted(classes, key=values.__getitem__, reverse=True)
 
 
 def _add_domain(domain: Domain, outputs: Outputs, answers: list[Answer]) -> None:
-    for answer, score in zip(answers, outputs[domain.tensor][:, 0], strict=True):
-        answer["in_domain"] = float(score) <= domain.threshold
+    scores = outputs[domain.tensor][:, 0]
+    are_in = (scores.astype(np.float64) <= domain.threshold).tolist()
+    for answer, is_in, score in zip(answers, are_in, scores, strict=True):
+        answer["in_domain"] = is_in
         answer["domain_score"] = score
