@@ -33,11 +33,16 @@ class Settings:
     store: str = "models"  # folder of <model>/<version>/
     model_server_port: int = 8500  # gRPC, as TensorFlow Serving's
     model_server_rest_port: int = 8501  # REST, as TensorFlow Serving's
+    # Threads that share one operation; 0: as many as there are cores. Handing parts of an operation over takes longer
+    # than most operations of small models, and other calls and the gateways have work for the other cores.
+    model_server_op_threads: int = 1
 
     def __post_init__(self) -> None:
         for field in ("model_server_port", "model_server_rest_port"):
             port = getattr(self, field)
             environment.require(0 < port < 65536, field, "a port from 1 to 65535", port)
+        threads = self.model_server_op_threads
+        environment.require(threads >= 0, "model_server_op_threads", "a number of threads, or 0", threads)
 
     @staticmethod
     def from_env(environ: Mapping[str, str]) -> "Settings":
@@ -94,6 +99,7 @@ def model_server_part(settings: Settings, config_file: Path, environ: Mapping[st
         f"--rest_api_port={settings.model_server_rest_port}",
         f"--model_config_file={config_file}",
         "--model_config_file_poll_wait_seconds=1",  # a model may be published later
+        f"--tensorflow_intra_op_parallelism={settings.model_server_op_threads}",
         "--bind_address=127.0.0.1",  # nobody else's business on a laptop
     ]  # fmt: skip
 

@@ -31,14 +31,12 @@ def prediction_service(parts: Parts) -> grpc.GenericRpcHandler:
 
 def classification(_request: wire.ClassifyRequest, prediction: Prediction) -> wire.ClassifyResponse:
     """A class for each instance."""
-    answers = [wire.Classification(**answer) for answer in prediction.answers]
-    return wire.ClassifyResponse(model=_maker(prediction.offer), predictions=answers)
+    return wire.ClassifyResponse(model=_maker(prediction.offer), predictions=prediction.answers)
 
 
 def regression(_request: wire.RegressRequest, prediction: Prediction) -> wire.RegressResponse:
     """A value for each instance."""
-    answers = [wire.Regression(**answer) for answer in prediction.answers]
-    return wire.RegressResponse(model=_maker(prediction.offer), predictions=answers)
+    return wire.RegressResponse(model=_maker(prediction.offer), predictions=prediction.answers)
 
 
 def list_models(parts: Parts, _request: wire.ListModelsRequest, _scope: Scope) -> wire.ListModelsResponse:

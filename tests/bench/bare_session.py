@@ -1,5 +1,7 @@
 """Floor B: the session callable of the model server's own loader, with no network and no protocol around it.
 
+With as many threads an operation as `python -m serving` gives the model server.
+
 `python -m tests.bench.bare_session VERSION_DIRECTORY` reads lines `ROWS THREADS SECONDS`, and answers each with a JSON
 object: calls, seconds, cpu_s, p50_s, p99_s.
 """
@@ -17,6 +19,7 @@ from serving.model_server.flags import Flags
 from serving.model_server.loader import SavedModelLoader
 from serving.model_server.servable import Servable, ServableId
 from serving.model_server.session_config import session_config
+from serving.stack import Settings
 
 
 def main(version: str) -> None:
@@ -28,7 +31,7 @@ def main(version: str) -> None:
 
 
 def load(version: Path) -> Servable:
-    sessions = session_config(Flags())
+    sessions = session_config(Flags(tensorflow_intra_op_parallelism=Settings().model_server_op_threads))
     identity = ServableId(version.parent.name, int(version.name))
     return SavedModelLoader(identity, version, ["serve"], sessions, lambda *_: None, lambda runner, _: runner).load()
 
