@@ -7,7 +7,7 @@ its features. The `full_` contracts promise everything a contract can: sets, int
 
 import dataclasses
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent import futures
 from contextlib import contextmanager
 from typing import Any
@@ -33,6 +33,7 @@ from serving.contract import (
 )
 from serving.errors import ModelServerFault, ModelServerUnreachable
 from serving.gateway import tensors
+from serving.gateway.batches import join
 from serving.gateway.model_server import (
     AVAILABLE,
     DEFAULT_SIGNATURE,
@@ -153,10 +154,10 @@ class FakeModelServer:
             return {name: np.array([text.encode()] * len(inputs["probe"]), object) for name, text in texts}
         return run(contract, inputs)
 
-    def start_predict(self, model: str, version: int, inputs: Tensors, timeout_s: float, then: Then) -> None:
+    def start_predict(self, model: str, version: int, batches: Sequence[Tensors], timeout_s: float, then: Then) -> None:
         """Ended before this returns."""
         try:
-            outcome: Tensors | Exception = self.predict(model, version, inputs, timeout_s)
+            outcome: Tensors | Exception = self.predict(model, version, join(batches), timeout_s)
         except Exception as error:  # noqa: BLE001 (told)
             outcome = error
         then(outcome)

@@ -7,7 +7,6 @@ from typing import Any
 
 from serving.errors import DeadlineExceeded
 from serving.gateway.admission import Visit
-from serving.gateway.batches import join
 from serving.gateway.model_server import ModelServer, Tensors
 from serving.gateway.phases import Phase
 from serving.gateway.predictor import Offer
@@ -86,7 +85,7 @@ def set_off(trip: Trip, server: ModelServer, clock: Callable[[], float], back: C
         left_s = max(passage.expires_at for passage in trip.passages) - clock()
         if left_s <= 0:
             raise DeadlineExceeded("the time for these requests ran out")
-        inputs = join([passage.inputs for passage in trip.passages])
-        server.start_predict(offer.contract.name, offer.version, inputs, left_s, end)
+        batches = [passage.inputs for passage in trip.passages]
+        server.start_predict(offer.contract.name, offer.version, batches, left_s, end)
     except Exception as error:  # noqa: BLE001 (raised again by the lane)
         end(error)

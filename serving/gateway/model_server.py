@@ -1,6 +1,6 @@
 """What the gateway needs of a model server, in TensorFlow Serving's words. Knows no transport."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -60,8 +60,11 @@ class ModelServer(SignatureRunner, Protocol):
     def losses(self) -> int:
         """How often the connection was lost so far: when it grows, another server may be answering."""
 
-    def start_predict(self, model: str, version: int, inputs: Tensors, timeout_s: float, then: Then) -> None:
-        """Run the default signature of exactly this version, and do not wait: `then` hears, from any thread."""
+    def start_predict(self, model: str, version: int, batches: Sequence[Tensors], timeout_s: float, then: Then) -> None:
+        """Run the default signature of exactly this version, on batches as if they were one, and do not wait.
+
+        `then` hears, from any thread. What `predict` raises at once, this may raise too.
+        """
 
     def versions(self, model: str, timeout_s: float) -> tuple[VersionStatus, ...]:
         """Every version the server knows of, newest first; none if it does not know the model."""

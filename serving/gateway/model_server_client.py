@@ -5,7 +5,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -17,6 +17,7 @@ from serving.contract import CONTRACT_PROBE, CONTRACT_SIGNATURE
 from serving.direct_call import DirectCalls, Ended
 from serving.errors import DeadlineExceeded, ModelServerFault, ModelServerUnreachable
 from serving.gateway import spans, tensors, turns
+from serving.gateway.joined_request import joined_request
 from serving.gateway.model_server import (
     DEFAULT_SIGNATURE,
     Tensor,
@@ -104,7 +105,7 @@ class GrpcModelServer:
         spec = wire.ModelSpec(name=model, version=Int64Value(value=version), signature_name=signature)
         return _outputs(self._run(spec, inputs, timeout_s))
 
-    def start_predict(self, model: str, version: int, inputs: Tensors, timeout_s: float, then: Then) -> None:
+    def start_predict(self, model: str, version: int, batches: Sequence[Tensors], timeout_s: float, then: Then) -> None:
         """Run the default signature, once; `then` hears what `predict` would give or raise, in another thread."""
         spec = wire.ModelSpec(name=model, version=Int64Value(value=version), signature_name=DEFAULT_SIGNATURE)
         began = time.perf_counter()
@@ -120,7 +121,7 @@ class GrpcModelServer:
                 outcome = error
             then(outcome)
 
-        request = _request(spec, inputs).SerializeToString()
+        request = joined_request(spec, batches)
         try:
             self._direct_predict.start(request, timeout_s, hear)
         except ValueError as error:

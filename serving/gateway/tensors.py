@@ -22,15 +22,24 @@ _CODINGS: Mapping[wire.DataType, tuple[np.dtype[Any], str]] = {
 _WIRE_TYPES = {dtype: wire_type for wire_type, (dtype, _) in _CODINGS.items()}
 
 
+def wire_type(dtype: np.dtype[Any]) -> wire.DataType:
+    """A dtype as messages name it.
+
+    Raises:
+        TypeError: the wire has no such dtype.
+    """
+    if dtype not in _WIRE_TYPES:
+        raise TypeError(f"expected a dtype of {[str(dtype) for dtype in _WIRE_TYPES]}, got {dtype}")
+    return _WIRE_TYPES[dtype]
+
+
 def encode(array: model_server.Tensor) -> wire.Tensor:
     """An array as a message; numbers travel as one block of bytes.
 
     Raises:
         TypeError: the wire has no such dtype.
     """
-    if array.dtype not in _WIRE_TYPES:
-        raise TypeError(f"expected a dtype of {[str(dtype) for dtype in _WIRE_TYPES]}, got {array.dtype}")
-    tensor = wire.Tensor(dtype=_WIRE_TYPES[array.dtype])
+    tensor = wire.Tensor(dtype=wire_type(array.dtype))
     for size in array.shape:
         tensor.tensor_shape.dim.add(size=size)
     if array.dtype == object:

@@ -42,10 +42,10 @@ def client(server, observed):
     connected.close()
 
 
-def started(client, *arguments):
+def started(client, model, version, inputs, timeout_s):
     """As `predict`, by `start_predict`."""
     outcomes = SimpleQueue()
-    client.start_predict(*arguments, outcomes.put)
+    client.start_predict(model, version, [inputs], timeout_s, outcomes.put)
     outcome = outcomes.get(timeout=DEADLINE_S)
     if isinstance(outcome, Exception):
         raise outcome
