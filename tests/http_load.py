@@ -176,7 +176,8 @@ class Sender:
             self._finish(connection, answer)
 
     def _give_up_late(self, now: float) -> None:
-        while self._busy and now - (oldest := next(iter(self._busy))).due > self._load.timeout_s:
+        """Of what was sent: a sender that is late itself must not close what it opens at once, again and again."""
+        while self._busy and now - (oldest := next(iter(self._busy))).sent > self._load.timeout_s:
             self._finish(oldest, NO_ANSWER)
 
     def _give_up_on(self, due: deque[float]) -> None:

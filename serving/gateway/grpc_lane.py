@@ -12,6 +12,7 @@ from serving.errors import Overloaded, ServingError, TooManyRequests
 from serving.gateway import grpc_scope
 from serving.gateway.access_log import Answered, log_answered
 from serving.gateway.access_log import log as access_log
+from serving.gateway.admission import FULL
 from serving.gateway.batches import cut
 from serving.gateway.encoded_images import EncodedImage
 from serving.gateway.grpc_questions import Question
@@ -72,7 +73,11 @@ class GrpcLane:
     def _enter(self, question: Question) -> bool:
         scope, asked = question.scope, question.ask(self._parts)
         offer = self._offer(asked)
-        if offer is None or _has_files(asked):
+        if offer is None:
+            return False
+        if self._parts.predictor.admission.is_full:  # before its instances are looked at: a refusal must cost little
+            raise Overloaded(FULL)
+        if _has_files(asked):
             return False
         prepared = prepare(asked, offer, self._lane.max_rows)
         question.top_k = prepared.top_k

@@ -117,6 +117,10 @@ def server_options(settings: Settings) -> list[tuple[str, int]]:
         ("grpc.absolute_max_metadata_size", 32 * 1024),
         # Calls of one connection at once; RFC 9113 recommends 100 at least. More wait in the client.
         ("grpc.max_concurrent_streams", 256),
+        # Calls that came and wait to be seen to. Above the first gRPC resets some of their streams, without a word, and
+        # clients that try again at once make it worse; who is too many is refused by us, which takes a moment each.
+        ("grpc.server.max_pending_requests", 8 * 1024),
+        ("grpc.server.max_pending_requests_hard_limit", 16 * 1024),
         ("grpc.server_handshake_timeout_ms", int(settings.header_timeout_s * 1000)),
         # A client that balances over replicas finds new ones when it connects anew. Calls under way have the grace.
         ("grpc.max_connection_age_ms", 10 * 60 * 1000),
