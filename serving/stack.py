@@ -110,7 +110,12 @@ def model_server_part(settings: Settings, config_file: Path, environ: Mapping[st
             return f"port {settings.model_server_port} is not open yet ({error})"
         return None
 
-    calm = {"TF_CPP_MIN_LOG_LEVEL": "2", **environ}  # warnings of TensorFlow's start say nothing to an operator
+    calm = {
+        "TF_CPP_MIN_LOG_LEVEL": "2",  # warnings of TensorFlow's start say nothing to an operator
+        # Else the C library keeps a heap for each of the threads that take calls, and these go on growing for hours.
+        "MALLOC_ARENA_MAX": "2",
+        **environ,
+    }
     return Part("model server", command, calm, why_not_ready, MODEL_SERVER_GRACE_PERIOD_S)
 
 
