@@ -112,7 +112,7 @@ def model_server_part(settings: Settings, config_file: Path, environ: Mapping[st
 
     calm = {
         "TF_CPP_MIN_LOG_LEVEL": "2",  # warnings of TensorFlow's start say nothing to an operator
-        # Else the C library keeps a heap for each of the threads that take calls, and these go on growing for hours.
+        # Else the C library keeps a heap for each of the threads that take calls, which grew under load.
         "MALLOC_ARENA_MAX": "2",
         **environ,
     }

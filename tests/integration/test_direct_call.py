@@ -146,7 +146,8 @@ def test_a_server_that_is_away_is_told() -> None:
         assert first_end(channel).code is grpc.StatusCode.UNAVAILABLE
 
 
-def test_a_server_that_goes_away_is_told_to_the_calls_under_way(start: Start) -> None:
+def with_a_call_under_way(start: Start) -> tuple[Any, threading.Event]:
+    """The call has come to its server, which answers once the event is set."""
     came, may_answer = threading.Event(), threading.Event()
 
     def hold(request: bytes, _context: Any) -> bytes:
@@ -157,6 +158,11 @@ def test_a_server_that_goes_away_is_told_to_the_calls_under_way(start: Start) ->
     running = start(hold)
     running.start(b"")
     assert came.wait(WAIT_S)
+    return running, may_answer
+
+
+def test_a_server_that_goes_away_is_told_to_the_calls_under_way(start: Start) -> None:
+    running, may_answer = with_a_call_under_way(start)
     running.server.stop(0)
 
     assert running.end().code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
@@ -243,16 +249,7 @@ def test_no_call_starts_after_the_close(start: Start) -> None:
 
 
 def test_a_channel_that_is_closed_ends_its_calls_and_takes_no_more(start: Start) -> None:
-    came, may_answer = threading.Event(), threading.Event()
-
-    def hold(request: bytes, _context: Any) -> bytes:
-        came.set()
-        may_answer.wait(WAIT_S)
-        return request
-
-    running = start(hold)
-    running.start(b"")
-    assert came.wait(WAIT_S)
+    running, may_answer = with_a_call_under_way(start)
     running.channel.close()
     may_answer.set()
 
