@@ -4,7 +4,6 @@ import fcntl
 import json
 import os
 import re
-import resource
 import shutil
 import signal
 import subprocess
@@ -176,15 +175,7 @@ def test_a_split_that_leaks_is_refused_before_anything_is_trained(store: Path) -
 def test_a_disk_that_takes_no_more_ends_in_a_sentence(store: Path) -> None:
     """A file may grow to so many bytes and no further: the system refuses the write, as on a full disk."""
     before = content(store)
-    limit_bytes = (100_000, 100_000)  # the weights are four times that
-    done = job(
-        store,
-        "housing",
-        *QUICKER,
-        "--seed",
-        "3",
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit_bytes),
-    )
+    done = job(store, "housing", *QUICKER, "--seed", "3", module="tests.integration.full_disk_job")
     assert done.returncode == 1
     assert done.stderr.startswith(f"nothing was published: {store}/housing/.staging-")
     assert done.stderr.endswith(": cannot be written: File too large\n")
