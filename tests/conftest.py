@@ -1,7 +1,13 @@
-"""For every test: how Hypothesis behaves on a busy machine; and what several folders of tests begin with."""
+"""For every test: how Hypothesis and gRPC behave; and what several folders of tests begin with."""
 
 import os
 from pathlib import Path
+
+# gRPC prepares the processes that are forked off this one for calls; in a few of a hundred, that ends them.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+import grpc  # noqa: F401 (it reads this once)
+
+del os.environ["GRPC_ENABLE_FORK_SUPPORT"]  # those that a user starts have what they have
 
 import pytest
 from hypothesis import HealthCheck, settings
