@@ -215,6 +215,9 @@ class ModelContract:
     documents: tuple[Document, ...] | None = None
     contract_version: int = CONTRACT_VERSION
 
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
     def __post_init__(self) -> None:
         task = {"classes": "classification", "value": "regression"}[self.output.kind]
         if self.task != task:

@@ -3,13 +3,13 @@
 Numbers stay float32, as the model gave them, so that a door can print 0.973 and not 0.9729999899864197.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NotRequired, TypedDict
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.contract import ClassOutput, Domain, ModelContract, ValueOutput
+from serving.contract import ClassOutput, ModelContract, ValueOutput
 from serving.gateway.outputs import Outputs
 from serving.gateway.violations import invalid, kind_of
 
@@ -63,6 +63,14 @@ class Regression(InDomain):
 Answer = Classification | Regression
 
 
+class Verdicts(NamedTuple):
+    """What answers say in words, which the numbers decide; an item an instance."""
+
+    class_ids: Sequence[int]  # the most probable class; of equal ones the first; 0 where there are no classes
+    class_sets: Sequence[Sequence[int]]  # the prediction set's, most probable first; empty where there is none
+    in_domain: Sequence[bool]  # False where the contract has no domain
+
+
 def check_top_k(contract: ModelContract, top_k: Any) -> int | None:
     """Refuse a top_k that the model cannot give."""
     if top_k is None:
@@ -81,13 +89,50 @@ def check_top_k(contract: ModelContract, top_k: Any) -> int | None:
 def to_answers(contract: ModelContract, outputs: Outputs, top_k: int | None) -> list[Answer]:
     """One answer an instance, from checked outputs."""
     answers: list[Answer]
+    verdicts = to_verdicts(contract, outputs)
     if isinstance(contract.output, ValueOutput):
         answers = list(_regressions(contract.output, outputs))
     else:
-        answers = list(_classifications(contract.output, outputs[contract.output.tensor], top_k))
+        answers = list(_classifications(contract.output, outputs[contract.output.tensor], verdicts, top_k))
     if contract.domain:
-        _add_domain(contract.domain, outputs, answers)
+        scores = outputs[contract.domain.tensor][:, 0]
+        for answer, in_domain, score in zip(answers, verdicts.in_domain, scores, strict=True):
+            answer["in_domain"] = in_domain
+            answer["domain_score"] = score
     return answers
+
+
+def to_verdicts(contract: ModelContract, outputs: Outputs) -> Verdicts:
+    """From checked outputs."""
+    output, domain, rows = contract.output, contract.domain, len(outputs[contract.output.tensor])
+    class_ids: Sequence[int] = [0] * rows
+    class_sets: Sequence[Sequence[int]] = [()] * rows
+    in_domain: Sequence[bool] = [False] * rows
+    # Compared as float64: a threshold has more digits than a float32, and must not be rounded to one.
+    if isinstance(output, ClassOutput):
+        class_ids = outputs[output.tensor].argmax(axis=1).tolist()
+        if output.prediction_set:
+            class_sets = _sets(outputs[output.tensor], output.prediction_set.threshold)
+    if domain:
+        in_domain = (outputs[domain.tensor][:, 0].astype(np.float64) <= domain.threshold).tolist()
+    return Verdicts(class_ids, class_sets, in_domain)
+
+
+def _sets(probabilities: NDArray[np.float32], threshold: float) -> list[list[int]]:
+    """Of each row the classes that reach the threshold, most probable first."""
+    sets: list[list[int]] = [[] for _ in range(len(probabilities))]
+    rows, class_ids = (probabilities.astype(np.float64) >= threshold).nonzero()
+    for row, class_id in zip(rows.tolist(), class_ids.tolist(), strict=True):
+        sets[row].append(class_id)
+    for row in [row for row, reached in enumerate(sets) if len(reached) > 1]:
+        sets[row] = _by_probability(probabilities[row])[: len(sets[row])]
+    return sets
+
+
+def _by_probability(probabilities: NDArray[np.float32]) -> list[int]:
+    """All classes, most probable first; of equal ones the first."""
+    ids: list[int] = (-probabilities).argsort(stable=True).tolist()
+    return ids
 
 
 def _regressions(output: ValueOutput, outputs: Outputs) -> list[Regression]:
@@ -100,15 +145,12 @@ def _regressions(output: ValueOutput, outputs: Outputs) -> list[Regression]:
 
 
 def _classifications(
-    output: ClassOutput, probabilities: NDArray[np.float32], top_k: int | None
+    output: ClassOutput, probabilities: NDArray[np.float32], verdicts: Verdicts, top_k: int | None
 ) -> Iterator[Classification]:
     """Of probabilities (instances, classes)."""
     names, spec = output.class_names, output.prediction_set
-    shown = iter(list(probabilities.ravel()))  # all rows at once: a row of its own takes longer than its numbers
-    # Compared as Python floats: a threshold has more digits than a float32, and must not be rounded to one.
-    for values in probabilities.tolist():
-        best = values.index(max(values))
-        by_name = dict(zip(names, shown, strict=False))
+    for best, class_set, row in zip(verdicts.class_ids, verdicts.class_sets, probabilities, strict=True):
+        by_name = dict(zip(names, row, strict=True))
         answer: Classification = {
             "class_name": names[best],
             "class_id": best,
@@ -118,23 +160,8 @@ def _classifications(
         if top_k is not None:
             answer["top_k"] = [
                 {"class_name": names[i], "class_id": i, "probability": by_name[names[i]]}
-                for i in _by_probability(values, range(len(values)))[:top_k]
+                for i in _by_probability(row)[:top_k]
             ]
         if spec:
-            reached = [i for i, value in enumerate(values) if value >= spec.threshold]
-            in_order = _by_probability(values, reached) if len(reached) > 1 else reached
-            answer["prediction_set"] = {"level": spec.level, "class_names": [names[i] for i in in_order]}
+            answer["prediction_set"] = {"level": spec.level, "class_names": [names[i] for i in class_set]}
         yield answer
-
-
-def _by_probability(values: Sequence[float], classes: Iterable[int]) -> list[int]:
-    """Most probable first; of equal classes the first."""
-    return sorted(classes, key=values.__getitem__, reverse=True)
-
-
-def _add_domain(domain: Domain, outputs: Outputs, answers: list[Answer]) -> None:
-    scores = outputs[domain.tensor][:, 0]
-    are_in = (scores.astype(np.float64) <= domain.threshold).tolist()
-    for answer, is_in, score in zip(answers, are_in, scores, strict=True):
-        answer["in_domain"] = is_in
-        answer["domain_score"] = score

@@ -1,16 +1,18 @@
 """The gRPC door: atelier.prediction.v1.PredictionService. Only translates, for the predictor."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import grpc
 
 from serving import contract
+from serving.gateway.answer_messages import answer_messages
 from serving.gateway.encoded_images import EncodedImage
 from serving.gateway.grpc_questions import Method
 from serving.gateway.grpc_scope import Scope, answered
 from serving.gateway.listing import list_model
+from serving.gateway.outputs import Outputs
 from serving.gateway.parts import Parts
 from serving.gateway.predictor import Call, Label, Offer, Prediction, Selector
 from serving.generated.atelier.prediction.v1 import prediction_pb2 as wire
@@ -37,6 +39,12 @@ def classification(_request: wire.ClassifyRequest, prediction: Prediction) -> wi
 def regression(_request: wire.RegressRequest, prediction: Prediction) -> wire.RegressResponse:
     """A value for each instance."""
     return wire.RegressResponse(model=_maker(prediction.offer), predictions=prediction.answers)
+
+
+def replies(offer: Offer, outputs: Outputs, sizes: Sequence[int]) -> list[bytes]:
+    """To requests of so many instances, without top_k: a serialised ClassifyResponse or RegressResponse each."""
+    maker = wire.ClassifyResponse(model=_maker(offer)).SerializeToString()  # in both the same field
+    return [maker + predictions for predictions in answer_messages(offer.contract, outputs, sizes)]
 
 
 def list_models(parts: Parts, _request: wire.ListModelsRequest, _scope: Scope) -> wire.ListModelsResponse:
@@ -68,8 +76,8 @@ def _regress(_parts: Parts, request: wire.RegressRequest, scope: Scope) -> Call:
 
 
 PREDICTIONS = (
-    Method(f"/{SERVICE}/Classify", "classify", wire.ClassifyRequest, _classify, classification),
-    Method(f"/{SERVICE}/Regress", "regress", wire.RegressRequest, _regress, regression),
+    Method(f"/{SERVICE}/Classify", "classify", wire.ClassifyRequest, _classify, classification, replies),
+    Method(f"/{SERVICE}/Regress", "regress", wire.RegressRequest, _regress, regression, replies),
 )
 
 

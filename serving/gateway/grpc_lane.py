@@ -101,12 +101,15 @@ class GrpcLane:
 
     def encode(self, offer: Offer, passages: Sequence[Passage], outputs: Outputs) -> list[bytes]:
         """As the predictor and the method would have it."""
-        replies = []
-        for passage, own in zip(passages, cut(outputs, [passage.rows for passage in passages]), strict=True):
-            question: Question = passage.asker
-            reply = question.method.reply(question.request, Prediction(offer, own, question.top_k))
-            replies.append(reply.SerializeToString())
-        return replies
+        sizes = [passage.rows for passage in passages]
+        questions: list[Question] = [passage.asker for passage in passages]
+        together = {None if question.top_k else question.method.replies for question in questions}
+        if len(together) == 1 and (replies := together.pop()):
+            return replies(offer, outputs, sizes)
+        return [
+            question.method.reply(question.request, Prediction(offer, own, question.top_k)).SerializeToString()
+            for question, own in zip(questions, cut(outputs, sizes), strict=True)
+        ]
 
     def send(self, offer: Offer, passages: Sequence[Passage], replies: Sequence[bytes]) -> None:
         """Log and send them."""

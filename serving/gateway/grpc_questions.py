@@ -1,6 +1,6 @@
 """A call for a prediction over gRPC: what it asks, and what becomes of it in the metrics, the log and the reply."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,9 @@ from grpc_status import rpc_status
 from serving.direct_method import Call
 from serving.gateway import grpc_scope, predictor
 from serving.gateway.grpc_scope import Scope
+from serving.gateway.outputs import Outputs
 from serving.gateway.parts import Parts
-from serving.gateway.predictor import Prediction
+from serving.gateway.predictor import Offer, Prediction
 from serving.gateway.spans import inside
 
 
@@ -25,6 +26,8 @@ class Method:
     request: Any  # the message's class
     ask: Callable[[Parts, Any, Scope], predictor.Call]
     reply: Callable[[Any, Prediction], Message]
+    # The same of several requests at once, serialised, where nothing in them changes the reply.
+    replies: Callable[[Offer, Outputs, Sequence[int]], list[bytes]] | None = None
 
 
 @dataclass(slots=True)

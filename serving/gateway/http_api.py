@@ -5,6 +5,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+import orjson
 from flask import Flask, Response, g, request
 from prometheus_client import CONTENT_TYPE_LATEST
 from werkzeug.routing import BaseConverter
@@ -72,8 +73,8 @@ def predict(parts: Parts, model: str, verb: str, version: Selector = None) -> Re
     return json_response(answer_document(prediction.offer, prediction.answers))
 
 
-def answer_document(offer: Offer, answers: list[Answer]) -> dict[str, Any]:
-    """The JSON of an answered prediction."""
+def answer_document(offer: Offer, answers: list[Answer] | orjson.Fragment) -> dict[str, Any]:
+    """The JSON of an answered prediction, its answers perhaps as text already."""
     return {"model": _maker(offer), "predictions": answers}
 
 

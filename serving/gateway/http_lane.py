@@ -6,7 +6,6 @@ Whatever is not goes to a thread and the application, which answers or explains 
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 import orjson
@@ -15,7 +14,7 @@ from serving.contract import ModelContract
 from serving.errors import InvalidInput, Overloaded, TooManyRequests
 from serving.gateway.access_log import Answered, log_answered
 from serving.gateway.access_log import log as access_log
-from serving.gateway.answers import Answer, to_answers
+from serving.gateway.answer_texts import answer_texts
 from serving.gateway.http_api import answer_document
 from serving.gateway.http_scope import json_bytes
 from serving.gateway.instances import PixelBlock, accept_instances, accept_text, check_batch, split_block
@@ -109,10 +108,10 @@ class HttpLane:
 
     def encode(self, offer: Offer, passages: Sequence[Passage], outputs: Outputs) -> list[Reply]:
         """All as the application would have done."""
-        answers = iter(to_answers(offer.contract, outputs, None))
-        return [self._reply(offer, passage, list(islice(answers, passage.rows))) for passage in passages]
+        texts = answer_texts(offer.contract, outputs, [passage.rows for passage in passages])
+        return [self._reply(offer, passage, answers) for passage, answers in zip(passages, texts, strict=True)]
 
-    def _reply(self, offer: Offer, passage: Passage, answers: list[Answer]) -> Reply:
+    def _reply(self, offer: Offer, passage: Passage, answers: orjson.Fragment) -> Reply:
         request = passage.asker.request
         identifier = request_id(request.request_id)
         body = json_bytes(answer_document(offer, answers))
