@@ -252,7 +252,7 @@ def in_typed_field(array: Tensor) -> wire.Tensor:
     tensor = tensors.encode(array)
     if array.dtype == np.float32:
         tensor.tensor_content = b""
-        tensor.float_val.extend(array.ravel().tolist())
+        tensor.float_val = array.astype("<f4").tobytes()
     return tensor
 
 

@@ -61,6 +61,7 @@ def decode(tensor: wire.Tensor) -> model_server.Tensor:
     shape = [dim.size for dim in tensor.tensor_shape.dim]
     if tensor.tensor_content:
         return np.frombuffer(tensor.tensor_content, dtype).reshape(shape)
-    values = np.array(getattr(tensor, name), dtype)
+    field = getattr(tensor, name)
+    values = np.frombuffer(field, dtype) if isinstance(field, bytes) else np.array(field, dtype)
     # One value stands for all when there are more elements: TensorFlow packs constant tensors so.
     return np.full(shape, values[0], dtype) if values.size == 1 < math.prod(shape) else values.reshape(shape)

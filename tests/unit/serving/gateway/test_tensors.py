@@ -29,8 +29,8 @@ def test_an_array_comes_back_as_it_was(array):
 @pytest.mark.parametrize(
     ("dtype", "field", "values", "expected"),
     [
-        (wire.DATA_TYPE_FLOAT, "float_val", [1.5, 2.5], np.array([1.5, 2.5], np.float32)),
-        (wire.DATA_TYPE_DOUBLE, "double_val", [1.5, 2.5], np.array([1.5, 2.5])),
+        (wire.DATA_TYPE_FLOAT, "float_val", np.array([1.5, 2.5], "<f4").tobytes(), np.array([1.5, 2.5], np.float32)),
+        (wire.DATA_TYPE_DOUBLE, "double_val", np.array([1.5, 2.5], "<f8").tobytes(), np.array([1.5, 2.5])),
         (wire.DATA_TYPE_INT32, "int_val", [1, 2], np.array([1, 2], np.int32)),
         (wire.DATA_TYPE_UINT8, "int_val", [1, 255], np.array([1, 255], np.uint8)),
         (wire.DATA_TYPE_INT64, "int64_val", [1, 2**40], np.array([1, 2**40])),
@@ -39,8 +39,8 @@ def test_an_array_comes_back_as_it_was(array):
     ],
 )
 def test_reads_the_typed_fields_that_tensorflow_serving_replies_in(dtype, field, values, expected):
-    tensor = wire.Tensor(dtype=dtype, tensor_shape=wire.TensorShape(dim=[wire.TensorShape.Dim(size=2)]))
-    getattr(tensor, field).extend(values)
+    shape = wire.TensorShape(dim=[wire.TensorShape.Dim(size=2)])
+    tensor = wire.Tensor(dtype=dtype, tensor_shape=shape, **{field: values})
 
     back = decode(tensor)
 
@@ -50,7 +50,7 @@ def test_reads_the_typed_fields_that_tensorflow_serving_replies_in(dtype, field,
 
 def test_one_value_stands_for_all_of_a_constant_tensor():
     tensor = in_typed_field(np.zeros((2, 3), np.float32))
-    del tensor.float_val[1:]
+    tensor.float_val = tensor.float_val[:4]
 
     np.testing.assert_array_equal(np.zeros((2, 3), np.float32), decode(tensor))
 
@@ -63,15 +63,20 @@ def test_one_value_stands_for_all_of_a_constant_tensor():
         wire.Tensor(
             dtype=wire.DATA_TYPE_FLOAT,
             tensor_shape=wire.TensorShape(dim=[wire.TensorShape.Dim(size=3)]),
-            float_val=[1, 2],
+            float_val=bytes(8),
         ),
         wire.Tensor(
             dtype=wire.DATA_TYPE_FLOAT,
             tensor_shape=wire.TensorShape(dim=[wire.TensorShape.Dim(size=3)]),
             tensor_content=b"1234567",
         ),
+        wire.Tensor(
+            dtype=wire.DATA_TYPE_FLOAT,
+            tensor_shape=wire.TensorShape(dim=[wire.TensorShape.Dim(size=1)]),
+            float_val=b"12345",
+        ),
     ],
-    ids=["no dtype", "unknown dtype", "too few values", "bytes of no float"],
+    ids=["no dtype", "unknown dtype", "too few values", "bytes of no float", "part of a float"],
 )
 def test_a_message_that_is_no_tensor_is_a_value_error(tensor):
     with pytest.raises(ValueError, match=r"expected a dtype|reshape|buffer size"):

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import wrappers_pb2 as google_dot_protobuf_dot_wrappers__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)atelier/modelserver/v1/model_server.proto\x12\x16\x61telier.modelserver.v1\x1a\x1egoogle/protobuf/wrappers.proto\"\x8c\x01\n\tModelSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\x07version\x18\x02 \x01(\x0b\x32\x1b.google.protobuf.Int64ValueH\x00\x12\x17\n\rversion_label\x18\x04 \x01(\tH\x00\x12\x16\n\x0esignature_name\x18\x03 \x01(\tB\x10\n\x0eversion_choice\"\xf1\x01\n\x0ePredictRequest\x12\x35\n\nmodel_spec\x18\x01 \x01(\x0b\x32!.atelier.modelserver.v1.ModelSpec\x12\x42\n\x06inputs\x18\x02 \x03(\x0b\x32\x32.atelier.modelserver.v1.PredictRequest.InputsEntry\x12\x15\n\routput_filter\x18\x03 \x03(\t\x1aM\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12-\n\x05value\x18\x02 \x01(\x0b\x32\x1e.atelier.modelserver.v1.Tensor:\x02\x38\x01\"\xdf\x01\n\x0fPredictResponse\x12\x45\n\x07outputs\x18\x01 \x03(\x0b\x32\x34.atelier.modelserver.v1.PredictResponse.OutputsEntry\x12\x35\n\nmodel_spec\x18\x02 \x01(\x0b\x32!.atelier.modelserver.v1.ModelSpec\x1aN\n\x0cOutputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12-\n\x05value\x18\x02 \x01(\x0b\x32\x1e.atelier.modelserver.v1.Tensor:\x02\x38\x01\"N\n\x15GetModelStatusRequest\x12\x35\n\nmodel_spec\x18\x01 \x01(\x0b\x32!.atelier.modelserver.v1.ModelSpec\"b\n\x16GetModelStatusResponse\x12H\n\x14model_version_status\x18\x01 \x03(\x0b\x32*.atelier.modelserver.v1.ModelVersionStatus\"\x83\x01\n\x12ModelVersionStatus\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12,\n\x05state\x18\x02 \x01(\x0e\x32\x1d.atelier.modelserver.v1.State\x12.\n\x06status\x18\x03 \x01(\x0b\x32\x1e.atelier.modelserver.v1.Status\"3\n\x06Status\x12\x12\n\nerror_code\x18\x01 \x01(\x05\x12\x15\n\rerror_message\x18\x02 \x01(\t\"\x91\x02\n\x06Tensor\x12/\n\x05\x64type\x18\x01 \x01(\x0e\x32 .atelier.modelserver.v1.DataType\x12\x39\n\x0ctensor_shape\x18\x02 \x01(\x0b\x32#.atelier.modelserver.v1.TensorShape\x12\x16\n\x0etensor_content\x18\x04 \x01(\x0c\x12\x15\n\tfloat_val\x18\x05 \x03(\x02\x42\x02\x10\x01\x12\x16\n\ndouble_val\x18\x06 \x03(\x01\x42\x02\x10\x01\x12\x13\n\x07int_val\x18\x07 \x03(\x05\x42\x02\x10\x01\x12\x12\n\nstring_val\x18\x08 \x03(\x0c\x12\x15\n\tint64_val\x18\n \x03(\x03\x42\x02\x10\x01\x12\x14\n\x08\x62ool_val\x18\x0b \x03(\x08\x42\x02\x10\x01\"|\n\x0bTensorShape\x12\x34\n\x03\x64im\x18\x02 \x03(\x0b\x32\'.atelier.modelserver.v1.TensorShape.Dim\x12\x14\n\x0cunknown_rank\x18\x03 \x01(\x08\x1a!\n\x03\x44im\x12\x0c\n\x04size\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t*{\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSTATE_START\x10\n\x12\x11\n\rSTATE_LOADING\x10\x14\x12\x13\n\x0fSTATE_AVAILABLE\x10\x1e\x12\x13\n\x0fSTATE_UNLOADING\x10(\x12\r\n\tSTATE_END\x10\x32*\xb9\x01\n\x08\x44\x61taType\x12\x19\n\x15\x44\x41TA_TYPE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x44\x41TA_TYPE_FLOAT\x10\x01\x12\x14\n\x10\x44\x41TA_TYPE_DOUBLE\x10\x02\x12\x13\n\x0f\x44\x41TA_TYPE_INT32\x10\x03\x12\x13\n\x0f\x44\x41TA_TYPE_UINT8\x10\x04\x12\x14\n\x10\x44\x41TA_TYPE_STRING\x10\x07\x12\x13\n\x0f\x44\x41TA_TYPE_INT64\x10\t\x12\x12\n\x0e\x44\x41TA_TYPE_BOOL\x10\nb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)atelier/modelserver/v1/model_server.proto\x12\x16\x61telier.modelserver.v1\x1a\x1egoogle/protobuf/wrappers.proto\"\x8c\x01\n\tModelSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\x07version\x18\x02 \x01(\x0b\x32\x1b.google.protobuf.Int64ValueH\x00\x12\x17\n\rversion_label\x18\x04 \x01(\tH\x00\x12\x16\n\x0esignature_name\x18\x03 \x01(\tB\x10\n\x0eversion_choice\"\xf1\x01\n\x0ePredictRequest\x12\x35\n\nmodel_spec\x18\x01 \x01(\x0b\x32!.atelier.modelserver.v1.ModelSpec\x12\x42\n\x06inputs\x18\x02 \x03(\x0b\x32\x32.atelier.modelserver.v1.PredictRequest.InputsEntry\x12\x15\n\routput_filter\x18\x03 \x03(\t\x1aM\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12-\n\x05value\x18\x02 \x01(\x0b\x32\x1e.atelier.modelserver.v1.Tensor:\x02\x38\x01\"\xdf\x01\n\x0fPredictResponse\x12\x45\n\x07outputs\x18\x01 \x03(\x0b\x32\x34.atelier.modelserver.v1.PredictResponse.OutputsEntry\x12\x35\n\nmodel_spec\x18\x02 \x01(\x0b\x32!.atelier.modelserver.v1.ModelSpec\x1aN\n\x0cOutputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12-\n\x05value\x18\x02 \x01(\x0b\x32\x1e.atelier.modelserver.v1.Tensor:\x02\x38\x01\"N\n\x15GetModelStatusRequest\x12\x35\n\nmodel_spec\x18\x01 \x01(\x0b\x32!.atelier.modelserver.v1.ModelSpec\"b\n\x16GetModelStatusResponse\x12H\n\x14model_version_status\x18\x01 \x03(\x0b\x32*.atelier.modelserver.v1.ModelVersionStatus\"\x83\x01\n\x12ModelVersionStatus\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12,\n\x05state\x18\x02 \x01(\x0e\x32\x1d.atelier.modelserver.v1.State\x12.\n\x06status\x18\x03 \x01(\x0b\x32\x1e.atelier.modelserver.v1.Status\"3\n\x06Status\x12\x12\n\nerror_code\x18\x01 \x01(\x05\x12\x15\n\rerror_message\x18\x02 \x01(\t\"\x89\x02\n\x06Tensor\x12/\n\x05\x64type\x18\x01 \x01(\x0e\x32 .atelier.modelserver.v1.DataType\x12\x39\n\x0ctensor_shape\x18\x02 \x01(\x0b\x32#.atelier.modelserver.v1.TensorShape\x12\x16\n\x0etensor_content\x18\x04 \x01(\x0c\x12\x11\n\tfloat_val\x18\x05 \x01(\x0c\x12\x12\n\ndouble_val\x18\x06 \x01(\x0c\x12\x13\n\x07int_val\x18\x07 \x03(\x05\x42\x02\x10\x01\x12\x12\n\nstring_val\x18\x08 \x03(\x0c\x12\x15\n\tint64_val\x18\n \x03(\x03\x42\x02\x10\x01\x12\x14\n\x08\x62ool_val\x18\x0b \x03(\x08\x42\x02\x10\x01\"|\n\x0bTensorShape\x12\x34\n\x03\x64im\x18\x02 \x03(\x0b\x32\'.atelier.modelserver.v1.TensorShape.Dim\x12\x14\n\x0cunknown_rank\x18\x03 \x01(\x08\x1a!\n\x03\x44im\x12\x0c\n\x04size\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t*{\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSTATE_START\x10\n\x12\x11\n\rSTATE_LOADING\x10\x14\x12\x13\n\x0fSTATE_AVAILABLE\x10\x1e\x12\x13\n\x0fSTATE_UNLOADING\x10(\x12\r\n\tSTATE_END\x10\x32*\xb9\x01\n\x08\x44\x61taType\x12\x19\n\x15\x44\x41TA_TYPE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x44\x41TA_TYPE_FLOAT\x10\x01\x12\x14\n\x10\x44\x41TA_TYPE_DOUBLE\x10\x02\x12\x13\n\x0f\x44\x41TA_TYPE_INT32\x10\x03\x12\x13\n\x0f\x44\x41TA_TYPE_UINT8\x10\x04\x12\x14\n\x10\x44\x41TA_TYPE_STRING\x10\x07\x12\x13\n\x0f\x44\x41TA_TYPE_INT64\x10\t\x12\x12\n\x0e\x44\x41TA_TYPE_BOOL\x10\nb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,20 +36,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PREDICTREQUEST_INPUTSENTRY']._serialized_options = b'8\001'
   _globals['_PREDICTRESPONSE_OUTPUTSENTRY']._loaded_options = None
   _globals['_PREDICTRESPONSE_OUTPUTSENTRY']._serialized_options = b'8\001'
-  _globals['_TENSOR'].fields_by_name['float_val']._loaded_options = None
-  _globals['_TENSOR'].fields_by_name['float_val']._serialized_options = b'\020\001'
-  _globals['_TENSOR'].fields_by_name['double_val']._loaded_options = None
-  _globals['_TENSOR'].fields_by_name['double_val']._serialized_options = b'\020\001'
   _globals['_TENSOR'].fields_by_name['int_val']._loaded_options = None
   _globals['_TENSOR'].fields_by_name['int_val']._serialized_options = b'\020\001'
   _globals['_TENSOR'].fields_by_name['int64_val']._loaded_options = None
   _globals['_TENSOR'].fields_by_name['int64_val']._serialized_options = b'\020\001'
   _globals['_TENSOR'].fields_by_name['bool_val']._loaded_options = None
   _globals['_TENSOR'].fields_by_name['bool_val']._serialized_options = b'\020\001'
-  _globals['_STATE']._serialized_start=1483
-  _globals['_STATE']._serialized_end=1606
-  _globals['_DATATYPE']._serialized_start=1609
-  _globals['_DATATYPE']._serialized_end=1794
+  _globals['_STATE']._serialized_start=1475
+  _globals['_STATE']._serialized_end=1598
+  _globals['_DATATYPE']._serialized_start=1601
+  _globals['_DATATYPE']._serialized_end=1786
   _globals['_MODELSPEC']._serialized_start=102
   _globals['_MODELSPEC']._serialized_end=242
   _globals['_PREDICTREQUEST']._serialized_start=245
@@ -69,9 +65,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STATUS']._serialized_start=1028
   _globals['_STATUS']._serialized_end=1079
   _globals['_TENSOR']._serialized_start=1082
-  _globals['_TENSOR']._serialized_end=1355
-  _globals['_TENSORSHAPE']._serialized_start=1357
-  _globals['_TENSORSHAPE']._serialized_end=1481
-  _globals['_TENSORSHAPE_DIM']._serialized_start=1448
-  _globals['_TENSORSHAPE_DIM']._serialized_end=1481
+  _globals['_TENSOR']._serialized_end=1347
+  _globals['_TENSORSHAPE']._serialized_start=1349
+  _globals['_TENSORSHAPE']._serialized_end=1473
+  _globals['_TENSORSHAPE_DIM']._serialized_start=1440
+  _globals['_TENSORSHAPE_DIM']._serialized_end=1473
 # @@protoc_insertion_point(module_scope)
