@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from serving.contract import ClassOutput, ModelContract, ValueOutput
 from serving.gateway.answers import to_verdicts
 from serving.gateway.outputs import Outputs, output_widths
-from serving.gateway.protobuf_fields import KEY, VALUE, Pieces, field, float_field
 from serving.generated.atelier.prediction.v1 import prediction_pb2 as wire
+from serving.protobuf_fields import KEY, VALUE, Pieces, field, float_field
 
 _PREDICTIONS = wire.ClassifyResponse.PREDICTIONS_FIELD_NUMBER  # and RegressResponse's
 _GAP = bytes(4)  # where a float goes

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from serving.gateway.model_server import Tensor, Tensors
-from serving.gateway.protobuf_fields import KEY, VALUE, Pieces, field
 from serving.gateway.tensors import wire_type
 from serving.generated.atelier.modelserver.v1 import model_server_pb2 as wire
+from serving.protobuf_fields import KEY, VALUE, Pieces, field
 
 
 def joined_request(spec: wire.ModelSpec, batches: Sequence[Tensors]) -> bytes:

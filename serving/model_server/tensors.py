@@ -14,6 +14,8 @@ import numpy.typing as npt
 from tensorflow import dtypes
 from tensorflow.core.framework import tensor_pb2, types_pb2
 
+from serving.protobuf_fields import field
+
 Array = npt.NDArray[Any]
 
 MAX_RANK = 64  # numpy's; TensorFlow's own is 254
@@ -53,6 +55,7 @@ def _encodings() -> Mapping[int, _Encoding]:
 
 
 _ENCODINGS = _encodings()
+_FIXED_WIDTH = frozenset({"float_val", "double_val"})
 _REFERENCE_OFFSET = 100  # types.proto: DT_FLOAT_REF = DT_FLOAT + 100
 _CPP_NAMES = {"float32": "float", "float64": "double", "float16": "half"}
 
@@ -195,6 +198,10 @@ def fill_proto(proto: tensor_pb2.TensorProto, array: Array, dtype: int, *, as_co
         proto.tensor_content = array.tobytes()
     elif as_content:
         proto.tensor_content = _join_strings(array.ravel().tolist())
+    elif encoding.field in _FIXED_WIDTH:
+        # The wire's own form of the field, which is the array's: protobuf would make a Python object of each value.
+        number = proto.DESCRIPTOR.fields_by_name[encoding.field].number
+        proto.MergeFromString(b"".join(field(number, [array.tobytes()])))
     else:
         getattr(proto, encoding.field).extend(_field_values(array, encoding))
 
