@@ -1,6 +1,7 @@
 """Whether a version may be offered: the model server gives its contract, and its goldens answer as recorded."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,9 @@ from serving.contract import ContractError, Golden, ModelContract
 from serving.errors import InvalidInput, ModelServerFault
 from serving.gateway.model_server import ModelServer, VersionGone
 from serving.gateway.predictor import Offer, infer
+
+# A version is verified again and again: the same bytes are then the same contract, which is soon compared.
+_contract = lru_cache(maxsize=64)(contracts.from_json)
 
 
 class VersionRefused(Exception):
@@ -48,7 +52,7 @@ def _fetch_contract(server: ModelServer, model: str, version: int, timeout_s: fl
     documents = outputs.get(contracts.CONTRACT_OUTPUT)
     if documents is None or documents.shape != (1,) or not isinstance(documents[0], bytes):
         raise ContractError(f"expected one string in the output {contracts.CONTRACT_OUTPUT!r}")
-    return contracts.from_json(documents[0])
+    return _contract(documents[0])
 
 
 def _check_goldens(server: ModelServer, offer: Offer, timeout_s: float) -> None:
