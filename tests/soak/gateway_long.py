@@ -156,7 +156,8 @@ def report(machine: dict[str, str], peak: float, load: Load, minutes: list[Minut
                 f"One image as JSON, {load.rate:,.0f} requests a second in open loop: {SHARE:.0%} of a peak of "
                 f"{peak:,.0f} ({CALLERS} callers, same generator). {requests:,} requests, **{failed} failed**{how}; "
                 f"p99 of a minute: median {np.median(p99s):.1f} ms, {min(p99s):.1f} to {max(p99s):.1f}.",
-                f"Memory that no other process shares (unique set size); its slope by least squares after the first {SETTLING_S:.0f} s:",
+                "Memory that no other process shares (unique set size); its slope by least squares after the first "
+                f"{SETTLING_S:.0f} s:",
                 table(["process", "first, MB", "last, MB", "slope, MB/h (± standard error)"], growth),
                 table(
                     ["minute", "requests", "failed", "p50, ms", "p99, ms", "of it late sending, p99, ms"],
