@@ -16,6 +16,9 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 # A reader understands exactly one version: a field it does not know could change what a prediction means.
 CONTRACT_VERSION = 1
 
+# The SavedModel signature that predicts: float32 tensors as the model computes with them -> its outputs.
+DEFAULT_SIGNATURE = "serving_default"
+
 # The SavedModel signature that returns the contract: probe int32 (n,) -> contract string (n,), each element the JSON.
 # It is batch-shaped because TF Serving's batching session cannot queue a signature without inputs.
 CONTRACT_SIGNATURE = "contract"
@@ -27,7 +30,7 @@ DOCUMENTS_SIGNATURE = "documents"
 
 # Members that came after the first contracts of this version. Where one is None it is left out of the JSON, so that a
 # contract without it keeps its bytes, and with them its digest.
-_CAME_LATER = frozenset({"quantiles", "place", "truth", "documents"})
+_CAME_LATER = frozenset({"quantiles", "place", "truth", "documents", "raw_signature"})
 
 
 class ContractError(ValueError):
@@ -36,14 +39,25 @@ class ContractError(ValueError):
 
 @dataclass(frozen=True)
 class ImageInput:
-    """One image an instance, filling one float32 tensor of shape (batch, *shape) with raw value * scale."""
+    """One image an instance, filling one float32 tensor of shape (batch, *shape) with raw value * scale.
+
+    With a raw signature the tensor travels as uint8, raw, and the model multiplies: the same to the last bit.
+    """
 
     tensor: str
     shape: tuple[int, ...]  # of one raw instance: (height, width) or (height, width, channels)
     minimum: int  # of a raw value, inclusive
     maximum: int  # of a raw value, inclusive
-    scale: float  # the gateway multiplies raw values by float32(scale)
+    scale: float  # raw values, as float32, are multiplied by float32(scale)
+    raw_signature: str | None = None  # as the default one, but takes raw values: uint8, under the tensor's name
     kind: Literal["image"] = "image"
+
+    def __post_init__(self) -> None:
+        if self.raw_signature is not None and not (self.minimum >= 0 and self.maximum <= 255):
+            raise ContractError(
+                f"signature {self.raw_signature!r} takes raw values from 0 to 255, "
+                f"but the input's go from {self.minimum} to {self.maximum}"
+            )
 
 
 @dataclass(frozen=True)
@@ -222,6 +236,12 @@ class ModelContract:
         task = {"classes": "classification", "value": "regression"}[self.output.kind]
         if self.task != task:
             raise ContractError(f"a {self.output.kind!r} output makes the task {task!r}, not {self.task!r}")
+
+    @property
+    def signature(self) -> str:
+        """The SavedModel signature that answers clients' calls: the raw one where there is one."""
+        raw = self.input.raw_signature if isinstance(self.input, ImageInput) else None
+        return DEFAULT_SIGNATURE if raw is None else raw
 
 
 def to_json(contract: ModelContract) -> str:

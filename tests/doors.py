@@ -26,7 +26,14 @@ from serving.gateway.raw_tensors import DATATYPES
 from serving.gateway.settings import Settings
 from serving.generated.atelier.prediction.v1 import prediction_pb2 as wire
 from serving.generated.inference import open_inference_pb2 as oip
-from tests.fakes import FakeModelServer, full_house_contract, full_picture_contract, house_contract, picture_contract
+from tests.fakes import (
+    FakeModelServer,
+    full_house_contract,
+    full_picture_contract,
+    house_contract,
+    picture_contract,
+    with_raw_signature,
+)
 from tests.gateway_process import DEADLINE_S
 from tests.grpc_gateway import Fault, GrpcClient, taken_apart
 from tests.ports import free_port
@@ -58,13 +65,15 @@ class Refused(Exception):
 class Doors:
     """Every door in front of one predictor."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, raw: bool = False) -> None:
+        """`raw`: the models of pictures take them as they are."""
+        as_taken = with_raw_signature if raw else lambda contract: contract
         self.server = FakeModelServer(
-            full_picture_contract(),
+            as_taken(full_picture_contract()),
             full_house_contract(),
-            picture_contract("plain-pictures"),
+            as_taken(picture_contract("plain-pictures")),
             house_contract("plain-houses"),
-            picture_contract("loading"),
+            as_taken(picture_contract("loading")),
         )
         self.server.contracts["houses", 2] = full_house_contract()
         self.server.states["loading", 1] = "LOADING"

@@ -16,6 +16,7 @@ import grpc
 import numpy as np
 
 from serving.contract import (
+    DEFAULT_SIGNATURE,
     ClassOutput,
     Domain,
     Evaluation,
@@ -36,7 +37,6 @@ from serving.gateway import tensors
 from serving.gateway.batches import join
 from serving.gateway.model_server import (
     AVAILABLE,
-    DEFAULT_SIGNATURE,
     Tensor,
     Tensors,
     Then,
@@ -111,6 +111,24 @@ def full_house_contract(name: str = "houses") -> ModelContract:
     )
 
 
+def with_raw_signature(contract: ModelContract, name: str = "raw") -> ModelContract:
+    """The same of a model that also takes pixels as they are."""
+    return dataclasses.replace(contract, input=dataclasses.replace(contract.input, raw_signature=name))
+
+
+def run_signature(contract: ModelContract, signature: str, inputs: Tensors) -> dict[str, Tensor]:
+    """One signature of a fake model, as strict about its name and its inputs' types as a graph is."""
+    raw = contract.input.raw_signature if isinstance(contract.input, ImageInput) else None
+    if signature not in (DEFAULT_SIGNATURE, raw):
+        raise ModelServerFault(f'Serving signature name: "{signature}" not found in signature def')
+    expected = np.dtype(np.uint8 if signature == raw else np.float32)
+    if wrong := {name: str(tensor.dtype) for name, tensor in inputs.items() if tensor.dtype != expected}:
+        raise ModelServerFault(f"{signature} expects {expected}, got {wrong}")
+    if signature == raw:
+        inputs = {name: tensor.astype(np.float32) * np.float32(contract.input.scale) for name, tensor in inputs.items()}
+    return run(contract, inputs)
+
+
 def run(contract: ModelContract, inputs: Tensors) -> dict[str, Tensor]:
     """What the fake models compute, from tensors already scaled. Always all outputs: a contract may name fewer."""
     if contract.task == "classification":
@@ -152,12 +170,21 @@ class FakeModelServer:
         if signature == "documents":
             texts = self.documents[model, version].items()
             return {name: np.array([text.encode()] * len(inputs["probe"]), object) for name, text in texts}
-        return run(contract, inputs)
+        return run_signature(contract, signature, inputs)
 
-    def start_predict(self, model: str, version: int, batches: Sequence[Tensors], timeout_s: float, then: Then) -> None:
+    def start_predict(
+        self,
+        model: str,
+        version: int,
+        batches: Sequence[Tensors],
+        timeout_s: float,
+        then: Then,
+        *,
+        signature: str = DEFAULT_SIGNATURE,
+    ) -> None:
         """Ended before this returns."""
         try:
-            outcome: Tensors | Exception = self.predict(model, version, join(batches), timeout_s)
+            outcome: Tensors | Exception = self.predict(model, version, join(batches), timeout_s, signature)
         except Exception as error:  # noqa: BLE001 (told)
             outcome = error
         then(outcome)

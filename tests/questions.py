@@ -279,10 +279,10 @@ BAD_TENSORS = {
     "scaled pixels": pixels(
         values=[1.0] * 6,
         datatype="FP32",
-        **at("/inputs/0/datatype", "expected UINT8 (raw values from 0 to 255, which the gateway scales), got FP32"),
+        **at("/inputs/0/datatype", "expected UINT8 (raw values from 0 to 255, which the service scales), got FP32"),
     ),
     "scaled pixels of 64 bits": pixels(
-        values=[0.5] * 6, datatype="FP64", **at("/inputs/0/datatype", "which the gateway scales), got FP64")
+        values=[0.5] * 6, datatype="FP64", **at("/inputs/0/datatype", "which the service scales), got FP64")
     ),
     "a datatype that nobody has": features(
         datatype=SECRET_TEXT, **at("/inputs/0/datatype", "expected FP32, got another datatype")
@@ -319,7 +319,7 @@ BAD_TENSORS = {
         (("pixels", "FP32", (1, 3, 2), [0.5] * 6), (SECRET_TEXT, "", (), [])),
         ("mean", "low"),
         faults=(
-            ("/inputs/0/datatype", "which the gateway scales), got FP32"),
+            ("/inputs/0/datatype", "which the service scales), got FP32"),
             ("/inputs/0/shape", SHAPE + "[1, 3, 2]"),
             ("/inputs/1/name", "no such input; expected pixels"),
             ("/outputs/1/name", "no such output; expected probabilities, mean"),

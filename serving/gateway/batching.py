@@ -3,10 +3,11 @@
 import time
 from collections.abc import Callable
 
+from serving.contract import DEFAULT_SIGNATURE
 from serving.errors import DeadlineExceeded
 from serving.gateway.batches import count_rows, join, pieces
 from serving.gateway.coalescing import Coalescer
-from serving.gateway.model_server import DEFAULT_SIGNATURE, SignatureRunner, Tensor, Tensors
+from serving.gateway.model_server import SignatureRunner, Tensor, Tensors
 
 # A larger call goes alone at once: it has little to gain, and others would wait for it.
 MAX_COALESCED_ROWS = 8

@@ -5,7 +5,7 @@ from typing import Any
 
 from serving.contract import ImageInput, ModelContract
 from serving.gateway.features import accept_features, read_features
-from serving.gateway.images import accept_images, read_images, scale_pixels
+from serving.gateway.images import accept_images, read_images, to_tensor
 from serving.gateway.model_server import Tensors
 from serving.gateway.pixel_text import LEAST_BYTES, parse_pixels
 from serving.gateway.raw_tensors import TensorBatch, check_form
@@ -49,7 +49,7 @@ def check_batch(instances: Any, max_instances: int) -> Instances:
 
 
 def read_instances(contract: ModelContract, instances: Instances) -> Tensors:
-    """Input tensor name -> float32 array whose first dimension is the batch.
+    """Input tensor name -> array whose first dimension is the batch, as the contract's signature takes it.
 
     Raises:
         InvalidInput: with a pointer to each place that breaks the contract.
@@ -75,7 +75,7 @@ def accept_text(contract: ModelContract, body: bytes, max_instances: int) -> Ten
     if not isinstance(spec, ImageInput) or len(body) < LEAST_BYTES:
         return None
     raw = parse_pixels(spec.shape, body, max_instances)
-    pixels = None if raw is None else scale_pixels(spec, raw)
+    pixels = None if raw is None else to_tensor(spec, raw)
     return None if pixels is None else {spec.tensor: pixels}
 
 

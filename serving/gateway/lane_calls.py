@@ -80,12 +80,12 @@ def set_off(trip: Trip, server: ModelServer, clock: Callable[[], float], back: C
         trip.outcome, trip.ended_at = outcome, clock()
         back()
 
-    offer = trip.line.offer
+    contract, version = trip.line.offer.contract, trip.line.offer.version
     try:
         left_s = max(passage.expires_at for passage in trip.passages) - clock()
         if left_s <= 0:
             raise DeadlineExceeded("the time for these requests ran out")
         batches = [passage.inputs for passage in trip.passages]
-        server.start_predict(offer.contract.name, offer.version, batches, left_s, end)
+        server.start_predict(contract.name, version, batches, left_s, end, signature=contract.signature)
     except Exception as error:  # noqa: BLE001 (raised again by the lane)
         end(error)

@@ -6,11 +6,12 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from serving.contract import DEFAULT_SIGNATURE
+
 # A tensor; a string tensor is an object array of bytes.
 Tensor = NDArray[Any]
 Tensors = Mapping[str, Tensor]
 
-DEFAULT_SIGNATURE = "serving_default"
 AVAILABLE = "AVAILABLE"
 
 
@@ -60,8 +61,17 @@ class ModelServer(SignatureRunner, Protocol):
     def losses(self) -> int:
         """How often the connection was lost so far: when it grows, another server may be answering."""
 
-    def start_predict(self, model: str, version: int, batches: Sequence[Tensors], timeout_s: float, then: Then) -> None:
-        """Run the default signature of exactly this version, on batches as if they were one, and do not wait.
+    def start_predict(
+        self,
+        model: str,
+        version: int,
+        batches: Sequence[Tensors],
+        timeout_s: float,
+        then: Then,
+        *,
+        signature: str = DEFAULT_SIGNATURE,
+    ) -> None:
+        """Run one signature of exactly this version, on batches as if they were one, and do not wait.
 
         `then` hears, from any thread. What `predict` raises at once, this may raise too.
         """

@@ -13,13 +13,12 @@ import numpy as np
 from google.protobuf.message import DecodeError
 from google.protobuf.wrappers_pb2 import Int64Value
 
-from serving.contract import CONTRACT_PROBE, CONTRACT_SIGNATURE
+from serving.contract import CONTRACT_PROBE, CONTRACT_SIGNATURE, DEFAULT_SIGNATURE
 from serving.direct_call import DirectCalls, Ended
 from serving.errors import DeadlineExceeded, ModelServerFault, ModelServerUnreachable
 from serving.gateway import spans, tensors, turns
 from serving.gateway.joined_request import joined_request
 from serving.gateway.model_server import (
-    DEFAULT_SIGNATURE,
     Tensor,
     Tensors,
     Then,
@@ -105,9 +104,18 @@ class GrpcModelServer:
         spec = wire.ModelSpec(name=model, version=Int64Value(value=version), signature_name=signature)
         return _outputs(self._run(spec, inputs, timeout_s))
 
-    def start_predict(self, model: str, version: int, batches: Sequence[Tensors], timeout_s: float, then: Then) -> None:
-        """Run the default signature, once; `then` hears what `predict` would give or raise, in another thread."""
-        spec = wire.ModelSpec(name=model, version=Int64Value(value=version), signature_name=DEFAULT_SIGNATURE)
+    def start_predict(
+        self,
+        model: str,
+        version: int,
+        batches: Sequence[Tensors],
+        timeout_s: float,
+        then: Then,
+        *,
+        signature: str = DEFAULT_SIGNATURE,
+    ) -> None:
+        """Run one signature, once; `then` hears what `predict` would give or raise, in another thread."""
+        spec = wire.ModelSpec(name=model, version=Int64Value(value=version), signature_name=signature)
         began = time.perf_counter()
 
         def hear(ended: Ended) -> None:

@@ -82,7 +82,7 @@ def _infer(offer: Offer, parameters: list[Json], max_instances: int, *, keys: bo
     return {
         "tags": [contract.name],
         "summary": f"Infer: {contract.description}",
-        "description": "Tensors bear the model's names and raw values, which the gateway scales.",
+        "description": "Tensors bear the model's names and raw values, which the service scales.",
         "parameters": [*HEADERS, *parameters, size],
         "requestBody": {
             "required": True,

@@ -138,7 +138,8 @@ class Predictor:
 
     def _ask(self, call: Call, offer: Offer, expires: float) -> Prediction:
         asked = prepare(call, offer, self._max_instances)
-        outputs = self._server.predict(call.model, offer.version, asked.inputs, self._left(expires))
+        left_s = self._left(expires)
+        outputs = self._server.predict(call.model, offer.version, asked.inputs, left_s, offer.contract.signature)
         return asked.answered(outputs)
 
     def _left(self, expires: float) -> float:
@@ -167,6 +168,6 @@ def prepare(call: Call, offer: Offer, max_instances: int) -> Asked:
 
 def infer(server: SignatureRunner, offer: Offer, instances: Instances, time_left_s: Callable[[], float]) -> Outputs:
     """Raw instances → every output the contract promises. Goldens go this way, which is the one of clients' calls."""
-    asked = Asked(offer, read_instances(offer.contract, instances))
-    outputs = server.predict(offer.contract.name, offer.version, asked.inputs, time_left_s())
+    contract, asked = offer.contract, Asked(offer, read_instances(offer.contract, instances))
+    outputs = server.predict(contract.name, offer.version, asked.inputs, time_left_s(), contract.signature)
     return asked.answered(outputs).outputs

@@ -1,7 +1,7 @@
 """A batch as raw tensors, as tensor-level clients send it: which ones a contract takes and gives, and their form.
 
-Datatypes and shapes are the Open Inference Protocol's. The tensors are the model's own by name, but hold raw values:
-the gateway scales them, as it scales instances. Knows no transport.
+Datatypes and shapes are the Open Inference Protocol's. The tensors are the model's own by name, but hold raw values,
+as instances do: no client scales. Knows no transport.
 """
 
 from collections.abc import Iterator, Mapping
@@ -107,7 +107,7 @@ def _explain_inputs(contract: ModelContract, inputs: tuple[RawTensor, ...]) -> I
 def _explain_datatype(contract: ModelContract, spec: TensorSpec, tensor: RawTensor, path: Path) -> Iterator[Violation]:
     image = contract.input if isinstance(contract.input, ImageInput) else None
     if tensor.datatype not in (INTEGERS if image else DATATYPES):
-        raw = f" (raw values from {image.minimum} to {image.maximum}, which the gateway scales)" if image else ""
+        raw = f" (raw values from {image.minimum} to {image.maximum}, which the service scales)" if image else ""
         got = tensor.datatype if tensor.datatype in DATATYPES else "another datatype"
         yield violation((*path, "datatype"), f"expected {spec.datatype}{raw}, got {got}")
 

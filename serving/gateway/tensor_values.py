@@ -1,4 +1,4 @@
-"""The values of raw tensors become the float32 tensors a model takes, as its contract says. Knows no transport."""
+"""The values of raw tensors become the tensors a model is sent, as its contract says. Knows no transport."""
 
 from collections.abc import Iterator, Mapping
 from itertools import chain
@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 from serving.contract import FeatureInput, ImageInput, ModelContract
 from serving.errors import Violation
 from serving.gateway.features import explain_number, to_float32
-from serving.gateway.images import explain_pixel, scale_pixels
+from serving.gateway.images import explain_pixel, to_tensor
 from serving.gateway.json_numbers import as_float64
+from serving.gateway.model_server import Tensor
 from serving.gateway.raw_tensors import DATATYPES, RawTensor, TensorBatch
 from serving.gateway.violations import Path, invalid, refuse, refuse_any, violation
 
 
-def read_tensors(contract: ModelContract, batch: TensorBatch) -> dict[str, NDArray[np.float32]]:
-    """Tensors whose form was checked, as the model takes them.
+def read_tensors(contract: ModelContract, batch: TensorBatch) -> dict[str, Tensor]:
+    """Tensors whose form was checked, as the model is sent them.
 
     Raises:
         InvalidInput: with a pointer to each element that breaks the contract: its place in row-major order, or its
@@ -29,7 +30,7 @@ def read_tensors(contract: ModelContract, batch: TensorBatch) -> dict[str, NDArr
     return arrays
 
 
-def _read(contract: ModelContract, index: int, tensor: RawTensor) -> NDArray[np.float32]:
+def _read(contract: ModelContract, index: int, tensor: RawTensor) -> Tensor:
     path: Path = ("inputs", index, "data")
     values = _elements(tensor, path)
     array = _accept(contract, values)
@@ -75,11 +76,11 @@ def _flatten(values: list[Any], shape: tuple[int, ...]) -> list[Any] | None:
     return level
 
 
-def _accept(contract: ModelContract, values: list[Any] | NDArray[Any]) -> NDArray[np.float32] | None:
+def _accept(contract: ModelContract, values: list[Any] | NDArray[Any]) -> Tensor | None:
     numbers = as_float64(values) if isinstance(values, list) else values
     if numbers is None:
         return None
-    return scale_pixels(contract.input, numbers) if isinstance(contract.input, ImageInput) else to_float32(numbers)
+    return to_tensor(contract.input, numbers) if isinstance(contract.input, ImageInput) else to_float32(numbers)
 
 
 def _explain_elements(
@@ -94,9 +95,7 @@ def _explain_elements(
             yield from explain_number(value, (*path, *place))
 
 
-def _explain_shared(
-    spec: FeatureInput, batch: TensorBatch, arrays: Mapping[str, NDArray[np.float32]]
-) -> Iterator[Violation]:
+def _explain_shared(spec: FeatureInput, batch: TensorBatch, arrays: Mapping[str, Tensor]) -> Iterator[Violation]:
     """An instance has one value a feature, so tensors that share a feature must agree on it."""
     columns: dict[str, NDArray[np.float32]] = {}
     features = {tensor.name: tensor.features for tensor in spec.tensors}

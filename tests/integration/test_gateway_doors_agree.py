@@ -27,9 +27,9 @@ from tests.questions import (
 )
 
 
-@pytest.fixture(scope="module")
-def doors():
-    every = Doors()
+@pytest.fixture(scope="module", params=[False, True], ids=["scaled", "raw"])
+def doors(request):
+    every = Doors(raw=request.param)
     with running(every.parts):
         yield every
     every.grpc.channel.close()

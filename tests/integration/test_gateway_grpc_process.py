@@ -13,8 +13,8 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
+from serving.contract import DEFAULT_SIGNATURE
 from serving.errors import ModelServerFault, ModelServerUnreachable
-from serving.gateway.model_server import DEFAULT_SIGNATURE
 from serving.generated.atelier.prediction.v1 import prediction_pb2 as wire
 from tests.fakes import FakeModelServer, WireModelServer, full_house_contract, picture_contract
 from tests.gateway_process import DEADLINE_S, wait_until

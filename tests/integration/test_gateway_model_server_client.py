@@ -7,10 +7,11 @@ import grpc
 import numpy as np
 import pytest
 
+from serving.contract import DEFAULT_SIGNATURE
 from serving.errors import DeadlineExceeded, ModelServerFault, ModelServerUnreachable
 from serving.gateway.model_server import UnknownLabel, VersionGone
 from serving.gateway.model_server_client import PREDICT, GrpcModelServer
-from tests.fakes import FakeModelServer, WireModelServer, house_contract
+from tests.fakes import FakeModelServer, WireModelServer, house_contract, picture_contract, with_raw_signature
 from tests.gateway_process import DEADLINE_S, wait_until
 from tests.ports import free_port
 
@@ -42,10 +43,10 @@ def client(server, observed):
     connected.close()
 
 
-def started(client, model, version, inputs, timeout_s):
+def started(client, model, version, inputs, timeout_s, signature=DEFAULT_SIGNATURE):
     """As `predict`, by `start_predict`."""
     outcomes = SimpleQueue()
-    client.start_predict(model, version, [inputs], timeout_s, outcomes.put)
+    client.start_predict(model, version, [inputs], timeout_s, outcomes.put, signature=signature)
     outcome = outcomes.get(timeout=DEADLINE_S)
     if isinstance(outcome, Exception):
         raise outcome
@@ -59,6 +60,17 @@ BOTH_WAYS = pytest.mark.parametrize("predict", [GrpcModelServer.predict, started
 def test_predicts_with_exactly_the_version_asked_for(client, fake, predict):
     np.testing.assert_array_equal([[7]], predict(client, "houses", 1, HOUSE, 10)["value"])
     assert fake.calls == [("houses", 1, "serving_default")]
+
+
+@BOTH_WAYS
+def test_bytes_reach_the_signature_that_takes_them(client, fake, predict):
+    fake.contracts["pictures", 1] = with_raw_signature(picture_contract(), "bytes")
+    pixels = {"pixels": np.array([[[0, 9, 0], [0, 0, 255]]], np.uint8)}
+
+    answer = predict(client, "pictures", 1, pixels, 10, "bytes")
+
+    assert answer["probabilities"].argmax() == 2
+    assert fake.calls == [("pictures", 1, "bytes")]
 
 
 def lost(fake, monkeypatch, times):

@@ -95,7 +95,7 @@ def test_triton_is_told_why_not(understood: dict[str, Any]):
     refusals = {name: understood[name] for name in ("scaled pixels", "unknown model", "unknown version", "loading")}
 
     assert [message for _, message in refusals.values()] == [
-        "/inputs/0/datatype: expected UINT8 (raw values from 0 to 255, which the gateway scales), got FP32",
+        "/inputs/0/datatype: expected UINT8 (raw values from 0 to 255, which the service scales), got FP32",
         "no such model; there are pictures, houses, loading",
         "model 'pictures' has no version 7",
         "model 'loading' is not on offer: version 1 is LOADING",

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving import contract as contracts
-from serving.contract import ContractError, Document, FeatureInput, FeatureTensor, Place, ValueOutput
-from tests.fakes import house_contract, picture_contract
+from serving.contract import ContractError, Document, FeatureInput, FeatureTensor, ImageInput, Place, ValueOutput
+from tests.fakes import house_contract, picture_contract, with_raw_signature
 
 
 @pytest.mark.parametrize("contract", [picture_contract(), house_contract()], ids=["classification", "regression"])
@@ -41,16 +41,41 @@ def full_contract():
     return dataclasses.replace(contract, input=features, goldens=goldens)
 
 
-def test_what_came_later_comes_back_too():
-    assert full_contract() == contracts.from_json(contracts.to_json(full_contract()))
+@pytest.mark.parametrize(
+    "contract", [full_contract(), with_raw_signature(picture_contract())], ids=["house", "picture"]
+)
+def test_what_came_later_comes_back_too(contract):
+    assert contract == contracts.from_json(contracts.to_json(contract))
 
 
-def test_a_contract_without_what_came_later_keeps_its_bytes():
+@pytest.mark.parametrize("contract", [house_contract(), picture_contract()], ids=["house", "picture"])
+def test_a_contract_without_what_came_later_keeps_its_bytes(contract):
     """And so the digest that it was published with."""
-    text = contracts.to_json(house_contract())
+    text = contracts.to_json(contract)
 
-    assert not {"quantiles", "place", "truth", "documents"} & set(re.findall(r'"(\w+)":', text))
+    assert not {"quantiles", "place", "truth", "documents", "raw_signature"} & set(re.findall(r'"(\w+)":', text))
     assert '"domain":null' in text
+
+
+def test_clients_calls_go_to_the_raw_signature_where_the_model_has_one():
+    assert with_raw_signature(picture_contract(), "bytes").signature == "bytes"
+    assert picture_contract().signature == house_contract().signature == "serving_default"
+
+
+@pytest.mark.parametrize(("minimum", "maximum"), [(0, 256), (-1, 255), (-128, 127)])
+def test_a_raw_signature_takes_no_values_that_are_no_bytes(minimum, maximum):
+    document = json.loads(changed())
+    document["input"] |= {"minimum": minimum, "maximum": maximum}
+    assert contracts.from_json(json.dumps(document)).input.raw_signature is None
+    document["input"]["raw_signature"] = "raw"
+
+    words = f"'raw' takes raw values from 0 to 255, but the input's go from {minimum} to {maximum}"
+    with pytest.raises(ContractError, match=words):
+        contracts.from_json(json.dumps(document))
+
+
+def test_a_raw_signature_takes_part_of_what_a_byte_holds():
+    assert ImageInput("pixels", (2, 3), 1, 9, 0.1, raw_signature="raw").maximum == 9
 
 
 def test_a_place_names_features_of_the_input():

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
+from serving.contract import DEFAULT_SIGNATURE
 from serving.errors import DeadlineExceeded
 from serving.gateway.batching import MAX_COALESCED_ROWS, Batching
-from serving.gateway.model_server import DEFAULT_SIGNATURE, Tensor, Tensors
+from serving.gateway.model_server import Tensor, Tensors
 from tests.fakes import Clock
 
 ROWS = np.arange(10, dtype=np.float32)[:, None]

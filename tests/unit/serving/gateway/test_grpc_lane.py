@@ -413,7 +413,7 @@ def hold(door: Door) -> Callable[[], None]:
     """The model server does not answer before what is returned is called."""
     held: list[Callable[[], None]] = []
     start = door.server.start_predict
-    door.server.start_predict = lambda *arguments: held.append(lambda: start(*arguments))
+    door.server.start_predict = lambda *given, **named: held.append(lambda: start(*given, **named))
 
     def let_go() -> None:
         for one in held:

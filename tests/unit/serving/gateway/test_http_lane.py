@@ -16,7 +16,7 @@ from serving.gateway.parts import Parts
 from serving.gateway.plain_requests import KnownHeads, PlainRequests
 from serving.gateway.predictor import Predictor
 from serving.gateway.settings import Settings
-from tests.fakes import Clock, FakeModelServer, full_picture_contract, house_contract
+from tests.fakes import Clock, FakeModelServer, full_picture_contract, house_contract, with_raw_signature
 
 LEFT, RIGHT = [9, 0, 0, 255, 0, 0], [[0, 0, 255], [0, 0, 0]]
 HOUSE = {"rooms": 3, "age": 4}
@@ -25,8 +25,8 @@ HOUSE = {"rooms": 3, "age": 4}
 class Lane:
     """A lane without a worker: what a loop would do is done by `run`."""
 
-    def __init__(self, **settings) -> None:
-        self.server = FakeModelServer(full_picture_contract(), house_contract())
+    def __init__(self, *, pictures=full_picture_contract(), **settings) -> None:  # noqa: B008
+        self.server = FakeModelServer(pictures, house_contract())
         self.settings = Settings(("pictures", "houses"), **settings)
         offers = Offers(self.settings.models, self.server)
         for watch in offers.watches.values():
@@ -95,6 +95,23 @@ def test_all_that_a_turn_brings_goes_as_one_call_and_each_gets_its_own(lane):
     names = {name: [p.get("class_name") for p in told(a)["predictions"]] for name, a in lane.answers.items()}
     assert names == {"left": ["left"], "both": ["right", "left"], "house": [None]}
     assert told(lane.answers["house"])["predictions"][0]["value"] == 7.0
+
+
+@pytest.mark.parametrize(
+    ("document", "content_type"),
+    [
+        ({"instances": [LEFT, RIGHT]}, "application/json"),
+        (bytes([*LEFT, *RIGHT[0], *RIGHT[1]]), "application/octet-stream"),
+    ],
+)
+def test_the_signature_that_the_contract_names_is_asked_and_answers_the_same(lane, document, content_type):
+    raw = Lane(pictures=with_raw_signature(full_picture_contract(), "bytes"))
+    for one in (lane, raw):
+        assert one.take("it", "pictures:classify", document, content_type)
+        one.run()
+
+    assert [lane.server.calls, raw.server.calls] == [[("pictures", 1, "serving_default")], [("pictures", 1, "bytes")]]
+    assert told(lane.answers["it"])["predictions"] == told(raw.answers["it"])["predictions"]
 
 
 def test_who_comes_while_a_call_is_under_way_goes_with_the_next(lane):

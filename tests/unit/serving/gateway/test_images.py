@@ -1,4 +1,5 @@
 import base64
+import dataclasses
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from serving.gateway.images import _accept, _explain, accept_images, read_images
 from tests.image_files import png
 
 SPEC = ImageInput("pixels", (2, 3), 0, 255, 1 / 255)
+RAW = dataclasses.replace(SPEC, raw_signature="raw")
 IMAGE = [[0, 1, 2], [3, 4, 255]]
 FLAT = [0, 1, 2, 3, 4, 255]
 
@@ -131,6 +133,40 @@ def test_the_lane_accepts_the_same_pictures_to_the_same_tensors(instances):
         accepted = accept_images(SPEC, instances, no_booleans=promised)
         assert (accepted is None) == (expected is None)
         np.testing.assert_array_equal(accepted, expected)
+
+
+@given(st.lists(images | st.binary(min_size=5, max_size=7), min_size=1, max_size=3))
+def test_a_raw_signature_is_sent_the_bytes_of_what_is_scaled_for_another(instances):
+    """Whichever way they are read, and refused in the same words."""
+
+    def outcomes(spec: ImageInput) -> list[object]:
+        try:
+            read: object = read_images(spec, instances)
+        except InvalidInput as refused:
+            read = refused.violations
+        return [read, accept_images(spec, instances, no_booleans=False)]
+
+    for sent, scaled in zip(outcomes(RAW), outcomes(SPEC), strict=True):
+        if isinstance(sent, np.ndarray):
+            assert (sent.dtype, scaled.dtype) == (np.uint8, np.float32)
+            np.testing.assert_array_equal(sent.astype(np.float32) * np.float32(SPEC.scale), scaled)
+        else:
+            assert sent == scaled
+
+
+@given(st.lists(st.integers(0, 10), min_size=6, max_size=6))
+def test_a_raw_signature_is_sent_only_what_the_contract_takes(image):
+    narrow = dataclasses.replace(RAW, minimum=1, maximum=9)
+    taken = accept_images(narrow, [image], no_booleans=True)
+
+    assert (taken is not None) == all(1 <= pixel <= 9 for pixel in image)
+
+
+def test_a_file_is_sent_raw_too():
+    sent = read_images(RAW, [EncodedImage(png(np.array(IMAGE, np.uint8)))])
+
+    assert sent.dtype == np.uint8
+    np.testing.assert_array_equal([IMAGE], sent)
 
 
 def test_raw_pixels_are_a_flat_image():

@@ -4,7 +4,7 @@ from serving.errors import DeadlineExceeded, InvalidInput, ModelNotReady, Overlo
 from serving.gateway.admission import Admission
 from serving.gateway.offers import Offers
 from serving.gateway.predictor import TASK_OF_VERB, Call, Offer, Predictor
-from tests.fakes import Clock, FakeModelServer, house_contract, picture_contract
+from tests.fakes import Clock, FakeModelServer, house_contract, picture_contract, with_raw_signature
 
 
 class Gateway:
@@ -38,6 +38,17 @@ def test_classifies_raw_pixels(gateway):
 
     assert answer["class_name"] == "middle"
     assert [choice["class_name"] for choice in answer["top_k"]] == ["middle"]
+
+
+def test_the_signature_that_the_versions_contract_names_is_asked(gateway):
+    """Of two versions, as when a store has older ones."""
+    gateway.server.contracts["pictures", 2] = with_raw_signature(picture_contract(), "bytes")
+    for version in (1, 2):
+        call = Call("pictures", version, "classify", [[[0, 9, 0], [0, 0, 0]]])
+        assert gateway.predictor.predict(call, timeout_s=1).answers[0]["class_name"] == "middle"
+
+    asked = [(version, signature) for _, version, signature in gateway.server.calls]
+    assert asked[-2:] == [(1, "serving_default"), (2, "bytes")]
 
 
 @pytest.mark.parametrize(

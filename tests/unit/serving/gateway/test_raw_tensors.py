@@ -54,7 +54,7 @@ REFUSALS = {
     "scaled pixels": (
         TensorBatch((RawTensor("pixels", "FP32", (1, 2, 3), [0.5] * 6),)),
         "/inputs/0/datatype",
-        "expected UINT8 (raw values from 0 to 255, which the gateway scales), got FP32",
+        "expected UINT8 (raw values from 0 to 255, which the service scales), got FP32",
     ),
     "an unknown datatype": (
         TensorBatch((RawTensor("pixels", "secret", (1, 2, 3), [0] * 6),)),

@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serving.contract import ModelContract
 from serving.errors import InvalidInput
 from serving.gateway.instances import read_instances
 from serving.gateway.raw_tensors import RawTensor, TensorBatch
 from serving.gateway.tensor_values import read_tensors
-from tests.fakes import house_contract, picture_contract
+from tests.fakes import house_contract, picture_contract, with_raw_signature
 from tests.unit.serving.gateway.test_raw_tensors import WIDE_AND_DEEP
 
 PICTURES, HOUSES = picture_contract(), house_contract()
@@ -35,12 +36,13 @@ def features(values: object, datatype: str = "FP32", rows: int = 1) -> TensorBat
     ],
     ids=["bytes", "flat", "nested", "INT64", "UINT16"],
 )
-def test_pixels_become_what_the_same_instances_become(batch: TensorBatch):
-    expected = read_instances(PICTURES, RAMP.tolist())["pixels"]
+@pytest.mark.parametrize(("contract", "dtype"), [(PICTURES, np.float32), (with_raw_signature(PICTURES), np.uint8)])
+def test_pixels_become_what_the_same_instances_become(batch: TensorBatch, contract: ModelContract, dtype: type):
+    expected = read_instances(contract, RAMP.tolist())["pixels"]
 
-    array = read_tensors(PICTURES, batch)["pixels"]
+    array = read_tensors(contract, batch)["pixels"]
 
-    assert array.dtype == np.float32
+    assert array.dtype == dtype
     np.testing.assert_array_equal(expected, array)
 
 

@@ -6,13 +6,23 @@ import pytest
 from serving.contract import Golden, to_json
 from serving.errors import DeadlineExceeded, ModelServerFault, ModelServerUnreachable
 from serving.gateway.verification import VersionRefused, verify
-from tests.fakes import FakeModelServer, full_house_contract, full_picture_contract, house_contract, picture_contract
+from tests import fakes
+from tests.fakes import (
+    FakeModelServer,
+    full_house_contract,
+    full_picture_contract,
+    house_contract,
+    picture_contract,
+    run_signature,
+    with_raw_signature,
+)
 
 CONTRACTS = {
     "houses": house_contract(),
     "pictures": picture_contract(),
     "full houses": full_house_contract(),
     "full pictures": full_picture_contract(),
+    "raw pictures": with_raw_signature(picture_contract()),
 }
 
 
@@ -31,6 +41,21 @@ def test_a_version_whose_goldens_answer_as_recorded_becomes_an_offer(contract):
     offer = verify(FakeModelServer(contract), contract.name, 1, timeout_s=1)
 
     assert (offer.contract, offer.version) == (contract, 1)
+
+
+def test_goldens_go_to_the_signature_that_clients_calls_go_to():
+    server = FakeModelServer(with_raw_signature(picture_contract(), "bytes"))
+    verify(server, "pictures", 1, timeout_s=1)
+
+    assert [signature for _, _, signature in server.calls] == ["contract", "bytes"]
+
+
+def test_a_version_that_lacks_the_signature_its_contract_names_is_refused(monkeypatch):
+    server = FakeModelServer(with_raw_signature(picture_contract(), "bytes"))
+    monkeypatch.setattr(fakes, "run_signature", lambda _contract, *asked: run_signature(picture_contract(), *asked))
+
+    with pytest.raises(VersionRefused, match='"bytes" not found in signature def'):
+        verify(server, "pictures", 1, timeout_s=1)
 
 
 def test_a_golden_that_answers_otherwise_is_refused_and_told():
