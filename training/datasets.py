@@ -1,6 +1,6 @@
 """A data set as training sees it: checked raw arrays, split to fit, to validate and to test, and what they mean.
 
-Rows stay raw (pixels 0..255, features as measured): `encode` makes tensors of them exactly as the gateway does.
+Rows stay raw (pixels 0..255, features as measured): `encode` makes of them the tensors that a served model computes with.
 """
 
 from collections.abc import Mapping, Sequence
@@ -79,7 +79,7 @@ def load_dataset(
 
 
 def encode(spec: ImageInput | FeatureInput, instances: npt.NDArray[Any]) -> dict[str, npt.NDArray[np.float32]]:
-    """Raw instances as the model's float32 tensors, by name: the gateway's arithmetic to the bit."""
+    """Raw instances as the model's float32 tensors, by name: what is served computes with the same, to the bit."""
     if isinstance(spec, ImageInput):
         return {spec.tensor: instances.astype(np.float32) * np.float32(spec.scale)}
     column = {feature.name: i for i, feature in enumerate(spec.features)}

@@ -17,6 +17,7 @@ from training.datasets import Dataset
 from training.digest import digest_of, model_weights
 from training.goldens import make_goldens, pick_rows
 from training.models import Model, predict
+from training.raw_pixels import with_raw_signature
 
 # Largest difference from a golden answer that other hardware may show: four times the worst that TensorFloat-32 (a
 # GPU's matrix products on 10-bit mantissas, TensorFlow's default there) did to any test row when simulated in numpy:
@@ -41,7 +42,7 @@ def describe(
         task=dataset.task,
         description=dataset.description,
         digest="",
-        input=dataset.input,
+        input=with_raw_signature(dataset.input),
         output=dataset.output,
         domain=dataset.domain,
         documents=tuple(documents) or None,

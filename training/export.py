@@ -1,6 +1,7 @@
 """Writes a trained model as a SavedModel that carries its own contract, in the layout TF Serving reads.
 
-    saved_model.pb, variables/            signatures serving_default, contract, documents and, on request, mc_dropout
+    saved_model.pb, variables/            signatures serving_default, contract and documents,
+                                          raw_pixels of image models, mc_dropout on request
     assets.extra/contract.json            the same JSON as the contract signature answers
     assets.extra/tf_serving_warmup_requests
     assets.extra/…                        documents for people: the whole evaluation, report, model card
@@ -19,7 +20,9 @@ from serving.contract import (
     CONTRACT_OUTPUT,
     CONTRACT_PROBE,
     CONTRACT_SIGNATURE,
+    DEFAULT_SIGNATURE,
     DOCUMENTS_SIGNATURE,
+    ImageInput,
     ModelContract,
     to_json,
 )
@@ -29,9 +32,9 @@ from training.documents import SERVED
 from training.errors import CannotWrite
 from training.models import Model, by_name, call_inputs
 from training.monte_carlo import mean_and_spread, with_dropout_on
+from training.raw_pixels import raw_signature
 from training.warmup import write_warmup
 
-SERVING_SIGNATURE = "serving_default"
 MC_DROPOUT_SIGNATURE = "mc_dropout"
 CONTRACT_FILE = Path("assets.extra/contract.json")
 WARMUP_FILE = Path("assets.extra/tf_serving_warmup_requests")  # TF Serving's g3doc/saved_model_warmup.md
@@ -56,10 +59,13 @@ def export(
     artefact = tf.Module()
     # Only the weights hang on the artefact: not the Keras object, whose other functions nobody serves.
     setattr(artefact, WEIGHTS_NODE, weight_variables(model))
+    serving = _serving_signature(model, contract)
     signatures = {
-        SERVING_SIGNATURE: _serving_signature(model, contract),
+        DEFAULT_SIGNATURE: serving,
         CONTRACT_SIGNATURE: _text_signature({CONTRACT_OUTPUT: to_json(contract)}),
     }
+    if isinstance(contract.input, ImageInput) and contract.input.raw_signature is not None:
+        signatures[contract.input.raw_signature] = raw_signature(contract.input, serving)
     if served := {SERVED[file].name: text for file, text in documents.items() if file in SERVED}:
         signatures[DOCUMENTS_SIGNATURE] = _text_signature(served)
     if mc_samples:

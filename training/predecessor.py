@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from serving.contract import ClassOutput, ContractError, ModelContract, from_json
+from serving.contract import DEFAULT_SIGNATURE, ClassOutput, ContractError, ModelContract, from_json
 from training.datasets import Dataset, encode
 from training.errors import BadArtefact
-from training.export import CONTRACT_FILE, SERVING_SIGNATURE
+from training.export import CONTRACT_FILE
 from training.gate import Comparison, compare, row_losses
 from training.sources import Report
 from training.store import versions
@@ -51,7 +51,7 @@ def published_answers(version: Path, dataset: Dataset) -> npt.NDArray[Any]:
     rows, tensor = dataset.test.instances, contract.output.tensor
     with loaded(version) as run:
         parts = np.array_split(rows, len(rows) // _BATCH + 1)
-        return np.concatenate([run(SERVING_SIGNATURE, encode(contract.input, part))[tensor] for part in parts])
+        return np.concatenate([run(DEFAULT_SIGNATURE, encode(contract.input, part))[tensor] for part in parts])
 
 
 def _classes(output: object) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from serving.contract import (
     CONTRACT_OUTPUT,
     CONTRACT_PROBE,
     CONTRACT_SIGNATURE,
+    DEFAULT_SIGNATURE,
     DOCUMENTS_SIGNATURE,
     ContractError,
     ModelContract,
@@ -23,15 +24,16 @@ from training.datasets import encode
 from training.digest import digest_of, saved_weights
 from training.documents import SERVED
 from training.errors import BadArtefact
-from training.export import CONTRACT_FILE, SERVING_SIGNATURE, WARMUP_FILE
+from training.export import CONTRACT_FILE, WARMUP_FILE
 from training.goldens import from_json_instances
+from training.raw_pixels import as_sent
 from training.warmup import read_warmup
 
 Tensors = Mapping[str, npt.NDArray[Any]]
 
 
 def verify(version: Path) -> ModelContract:
-    """Check a whole version: contract, digest, documents, goldens, warm-up; return its contract.
+    """Check a whole version: contract, digest, documents, goldens (of each signature), warm-up; return its contract.
 
     Raises:
         BadArtefact: says which of them does not hold.
@@ -102,7 +104,9 @@ def _check_documents(version: Path, contract: ModelContract, run: Any) -> None:
 
 def _check_goldens(version: Path, contract: ModelContract, run: Any) -> None:
     instances = from_json_instances(contract.input, [golden.instance for golden in contract.goldens])
-    answers = run(SERVING_SIGNATURE, encode(contract.input, instances))
+    answers = run(contract.signature, as_sent(contract.input, instances))
+    if contract.signature != DEFAULT_SIGNATURE:
+        _check_same(version, contract, answers, run(DEFAULT_SIGNATURE, encode(contract.input, instances)))
     for i, golden in enumerate(contract.goldens):
         for tensor, expected in golden.answer.items():
             difference = float(np.abs(answers[tensor][i].ravel() - np.array(expected)).max())
@@ -111,3 +115,10 @@ def _check_goldens(version: Path, contract: ModelContract, run: Any) -> None:
                     f"{version}: golden {i}: {tensor} is {difference:.4g} off, "
                     f"more than the {contract.golden_tolerance:g} allowed"
                 )
+
+
+def _check_same(version: Path, contract: ModelContract, raw: Tensors, scaled: Tensors) -> None:
+    """Scaled by the graph or before it: the same to the last bit."""
+    for tensor, expected in scaled.items():
+        if tensor not in raw or not np.array_equal(raw[tensor], expected):
+            raise BadArtefact(f"{version}: {contract.signature} answers otherwise than {DEFAULT_SIGNATURE} in {tensor}")

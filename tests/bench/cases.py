@@ -14,8 +14,9 @@ import numpy as np
 from PIL import Image as Picture
 
 from serving import contract
-from serving.contract import ImageInput, ModelContract
-from serving.gateway.tensors import encode
+from serving.contract import ModelContract
+from serving.gateway.instances import read_instances
+from serving.gateway.joined_request import joined_request
 from serving.generated.atelier.modelserver.v1 import model_server_pb2
 from serving.generated.atelier.prediction.v1 import prediction_pb2
 
@@ -99,9 +100,6 @@ def classify_request(served: ModelContract, images: np.ndarray) -> bytes:
 
 
 def predict_request(served: ModelContract, images: np.ndarray) -> bytes:
-    """What the gateway sends to the model server."""
-    assert isinstance(served.input, ImageInput)
-    request = model_server_pb2.PredictRequest()
-    request.model_spec.name = served.name
-    request.inputs[served.input.tensor].CopyFrom(encode(images.astype(np.float32) * np.float32(served.input.scale)))
-    return request.SerializeToString()
+    """What the gateway sends to the model server, but for the version."""
+    spec = model_server_pb2.ModelSpec(name=served.name, signature_name=served.signature)
+    return joined_request(spec, [read_instances(served, images.tolist())])

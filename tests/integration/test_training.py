@@ -19,6 +19,7 @@ from serving.contract import (
     CONTRACT_OUTPUT,
     CONTRACT_PROBE,
     CONTRACT_SIGNATURE,
+    DEFAULT_SIGNATURE,
     DOCUMENTS_SIGNATURE,
     FeatureInput,
     ImageInput,
@@ -34,7 +35,7 @@ from training.documents import SERVED
 from training.errors import BadArtefact, ConfigError, TrainingDiverged
 from training.evaluate import evaluate
 from training.event_files import EventFiles
-from training.export import CONTRACT_FILE, SERVING_SIGNATURE, WARMUP_FILE, export
+from training.export import CONTRACT_FILE, WARMUP_FILE, export
 from training.fit import fit, make_reproducible
 from training.models import build_model, predict
 from training.progress import ProgressBar
@@ -125,7 +126,7 @@ def test_the_signatures_have_the_contract_s_names_and_open_batches(picture_versi
         (picture_version, {"pixels": [None, 4, 3]}, {"probabilities": [None, 3]}),
         (house_version, {"features": [None, 2]}, {"value": [None, 1]}),
     ):
-        signature = tf.saved_model.load(str(version)).signatures[SERVING_SIGNATURE]
+        signature = tf.saved_model.load(str(version)).signatures[DEFAULT_SIGNATURE]
         _, specs = signature.structured_input_signature
         assert {name: spec.shape.as_list() for name, spec in specs.items()} == inputs
         assert {name: spec.shape.as_list() for name, spec in signature.structured_outputs.items()} == outputs
@@ -149,7 +150,7 @@ def test_strings_stay_on_the_cpu(version: Path) -> None:
 def test_the_exported_model_gives_the_figures_that_its_contract_states(dataset: Dataset, tmp_path: Path) -> None:
     _, contract = trained(dataset, tmp_path / "1")
     with loaded(tmp_path / "1") as run:
-        answers = run(SERVING_SIGNATURE, encode(dataset.input, dataset.test.instances))
+        answers = run(DEFAULT_SIGNATURE, encode(dataset.input, dataset.test.instances))
     assert evaluate(dataset, answers).metrics == pytest.approx(contract.evaluation.metrics, abs=1e-6)
 
 
@@ -165,9 +166,9 @@ def test_the_contract_tells_where_the_model_came_from(house_version: Path) -> No
 def test_the_warm_up_file_has_batches_of_several_sizes_and_the_contract(house_version: Path) -> None:
     requests = read_warmup(house_version / WARMUP_FILE)
     assert [(signature, {name: t.shape for name, t in tensors.items()}) for signature, tensors in requests] == [
-        (SERVING_SIGNATURE, {"features": (1, 2)}),
-        (SERVING_SIGNATURE, {"features": (8, 2)}),
-        (SERVING_SIGNATURE, {"features": (64, 2)}),
+        (DEFAULT_SIGNATURE, {"features": (1, 2)}),
+        (DEFAULT_SIGNATURE, {"features": (8, 2)}),
+        (DEFAULT_SIGNATURE, {"features": (64, 2)}),
         (CONTRACT_SIGNATURE, {CONTRACT_PROBE: (1,)}),
     ]
 

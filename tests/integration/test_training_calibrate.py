@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from serving.contract import ClassOutput, FeatureInput, FeatureTensor, ValueOutput
+from serving.contract import DEFAULT_SIGNATURE, ClassOutput, FeatureInput, FeatureTensor, ValueOutput
 from tests.training_data import config, houses, pictures
 from training.calibrate import calibrate
 from training.datasets import Dataset, Rows, encode
@@ -17,7 +17,7 @@ from training.describe import describe
 from training.domain import Nearest, image_score
 from training.errors import ConfigError
 from training.evaluate import evaluate
-from training.export import SERVING_SIGNATURE, export
+from training.export import export
 from training.fit import fit, make_reproducible
 from training.models import build_model, predict
 from training.temperature import Temperature, fit_temperature
@@ -191,7 +191,7 @@ def test_the_artefact_answers_with_every_output_that_its_contract_names(
         export(calibrated, contract, version)
         assert verify(version).digest == contract.digest
         with loaded(version) as run:
-            answers = run(SERVING_SIGNATURE, encode(dataset.input, dataset.test.instances))
+            answers = run(DEFAULT_SIGNATURE, encode(dataset.input, dataset.test.instances))
         assert set(answers) == set(contract.goldens[0].answer)
         assert "domain_score" in answers
         assert evaluate(dataset, answers).metrics == pytest.approx(contract.evaluation.metrics, abs=0.01)

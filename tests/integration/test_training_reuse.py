@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from serving.contract import DEFAULT_SIGNATURE
 from tests.training_data import config, houses, pictures
 from training.calibrate import calibrate
 from training.config import TrainingConfig
@@ -17,7 +18,7 @@ from training.describe import describe
 from training.digest import model_weights
 from training.errors import ConfigError
 from training.evaluate import evaluate
-from training.export import MC_DROPOUT_SIGNATURE, SERVING_SIGNATURE, export
+from training.export import MC_DROPOUT_SIGNATURE, export
 from training.fit import fit, make_reproducible
 from training.models import build_model, predict
 from training.monte_carlo import AlwaysDropout
@@ -98,7 +99,7 @@ def test_the_signature_gives_mean_and_spread_and_the_default_stays_certain(
     rows = encode(dataset.input, dataset.test.instances[:5])
     with loaded(tmp_path / "1") as run:
         first, again = (run(MC_DROPOUT_SIGNATURE, rows) for _ in range(2))
-        certain, certainly = (run(SERVING_SIGNATURE, rows)[output] for _ in range(2))
+        certain, certainly = (run(DEFAULT_SIGNATURE, rows)[output] for _ in range(2))
     assert first.keys() == {output, f"{output}_spread"}
     assert first[output].shape == first[f"{output}_spread"].shape == certain.shape
     np.testing.assert_array_equal(certain, certainly)
