@@ -1,6 +1,6 @@
 """A data set as training sees it: checked raw arrays, split to fit, to validate and to test, and what they mean.
 
-Rows stay raw (pixels 0..255, features as measured): `encode` makes of them the tensors that a served model computes with.
+Rows stay raw (pixels 0..255, features as measured): `encode` makes of them the tensors that a model computes with.
 """
 
 from collections.abc import Mapping, Sequence
