@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from serving.contract import FeatureInput, ImageInput
+from serving.contract import DEFAULT_SIGNATURE, FeatureInput, ImageInput, ModelContract
 from training.datasets import encode
 
 RAW_SIGNATURE = "raw_pixels"
@@ -25,6 +25,12 @@ def as_sent(spec: ImageInput | FeatureInput, instances: npt.NDArray[Any]) -> dic
     if isinstance(spec, ImageInput) and spec.raw_signature is not None:
         return {spec.tensor: instances.astype(np.uint8)}
     return encode(spec, instances)
+
+
+def by_signature(contract: ModelContract, instances: npt.NDArray[Any]) -> dict[str, dict[str, npt.NDArray[Any]]]:
+    """Raw instances as the tensors of each signature that predicts: who calls the model server itself scales."""
+    spec = contract.input
+    return {contract.signature: as_sent(spec, instances), DEFAULT_SIGNATURE: encode(spec, instances)}
 
 
 def raw_signature(spec: ImageInput, serve: Any) -> Any:

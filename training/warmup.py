@@ -8,10 +8,9 @@ import numpy.typing as npt
 import tensorflow as tf
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
-from serving.contract import CONTRACT_PROBE, CONTRACT_SIGNATURE, DEFAULT_SIGNATURE, ModelContract
-from training.datasets import encode
+from serving.contract import CONTRACT_PROBE, CONTRACT_SIGNATURE, ModelContract
 from training.goldens import from_json_instances
-from training.raw_pixels import as_sent
+from training.raw_pixels import by_signature
 
 # One instance, a form's worth, and a batch: the shapes a server is likely to meet first.
 _BATCH_SIZES = (1, 8, 64)
@@ -20,13 +19,9 @@ _BATCH_SIZES = (1, 8, 64)
 def write_warmup(path: Path, contract: ModelContract) -> None:
     """The goldens in batches of several sizes to each signature that predicts, and one call for the contract itself."""
     goldens = from_json_instances(contract.input, [golden.instance for golden in contract.goldens])
-    by_signature = {
-        contract.signature: as_sent(contract.input, goldens),
-        DEFAULT_SIGNATURE: encode(contract.input, goldens),  # of who calls the model server itself
-    }
     requests = [
         (signature, {name: np.resize(tensor, (size, *tensor.shape[1:])) for name, tensor in tensors.items()})
-        for signature, tensors in by_signature.items()
+        for signature, tensors in by_signature(contract, goldens).items()
         for size in _BATCH_SIZES
     ]
     with tf.io.TFRecordWriter(str(path)) as writer:

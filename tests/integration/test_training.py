@@ -238,7 +238,7 @@ def test_refuses_goldens_that_the_model_does_not_give(tmp_path: Path) -> None:
     wrong = dataclasses.replace(first, answer={"value": (first.answer["value"][0] + 0.1,)})
     lying = dataclasses.replace(contract, goldens=(wrong, *others))
     lying = dataclasses.replace(lying, digest=digest_of(model_weights(model), lying))
-    with pytest.raises(BadArtefact, match=r"golden 0: value is 0.1 off, more than the 0.02 allowed"):
+    with pytest.raises(BadArtefact, match=r"golden 0: value of serving_default is 0.1 off, more than the 0.02 allowed"):
         verify(with_contract(model, lying, tmp_path / "2"))
 
 
