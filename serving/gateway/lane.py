@@ -2,7 +2,7 @@
 
 The lane is fast and knows no words: whatever fails or comes late, its door has explained elsewhere. All that a turn of
 the loop brings, and all that comes while a call of the same version is under way, goes to the model server as one call
-(ADR 6). Knows no transport.
+(ADR 6), or beside it once it is half a batch. Knows no transport.
 """
 
 import logging
@@ -13,7 +13,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from serving.errors import DeadlineExceeded, ServingError
-from serving.gateway.batching import MAX_COALESCED_BATCH
 from serving.gateway.lane_calls import Line, Passage, Trip, depart, set_off
 from serving.gateway.metrics import AnsweredSeries
 from serving.gateway.model_server import Tensors, VersionGone
@@ -28,6 +27,10 @@ log = logging.getLogger(__name__)
 # The loop must not be held long by one request: reading as much as this takes it a millisecond.
 MAX_BODY_BYTES = 160 * 1024
 MAX_ROWS = 64
+# Rows of one call: with more, what the model computes with falls out of the processor's cache.
+MAX_BATCH = 256
+# Who waits for the end of a call waits for company. Half a batch is company enough, and goes beside the call.
+MAX_CALLS = 2
 
 
 class Door(Protocol):
@@ -62,9 +65,9 @@ class Lane:
         self.clock = clock
         self.max_rows = min(MAX_ROWS, settings.max_instances, settings.max_model_server_batch)
         self._parts, self._door = parts, door
-        self._max_batch = min(MAX_COALESCED_BATCH, settings.max_model_server_batch)
+        self._max_batch = min(MAX_BATCH, settings.max_model_server_batch)
         self._lines: dict[tuple[str, int], Line] = {}
-        self._due: dict[Line, None] = {}  # somebody waits there, and no call is under way
+        self._due: dict[Line, None] = {}  # somebody may go there
         self._passages: set[Passage] = set()
         self._entered = 0  # not counted yet
         self._earliest = float("inf")  # nobody's time ends before
@@ -88,8 +91,8 @@ class Lane:
         self._entered += 1
         self._passages.add(passage)
         self._earliest = min(self._earliest, expires_at)
-        line.waiting.append(passage)
-        if not line.is_busy:
+        line.join(passage)
+        if self._may_go(line):
             self._due[line] = None
 
     def _line(self, offer: Offer) -> Line:
@@ -119,7 +122,7 @@ class Lane:
         """Whoever came in this turn of the loop goes now, together."""
         self.count_entered()
         for line in self._due:
-            self._send(line)
+            self._send_all(line)
         self._due.clear()
         if self.clock() >= self._earliest:
             self._give_up_late()
@@ -130,6 +133,16 @@ class Lane:
             self._parts.metrics.in_flight.inc(self._entered)
             self._entered = 0
 
+    def _may_go(self, line: Line) -> bool:
+        if line.calls:
+            return line.calls < MAX_CALLS and 2 * line.rows >= self._max_batch
+        return line.rows > 0
+
+    def _send_all(self, line: Line) -> None:
+        """Whoever may go does."""
+        while self._may_go(line):
+            self._send(line)
+
     def _send(self, line: Line) -> None:
         trip = depart(line, self._max_batch, self.clock())
         self._parts.metrics.observe_batch(line.offer.contract.name, line.offer.version, len(trip.passages))
@@ -138,9 +151,8 @@ class Lane:
 
     def _arrive(self, trip: Trip) -> None:
         """A call has ended: the next one begins, and this one's requests are answered, or explained elsewhere."""
-        trip.line.is_busy = False
-        if trip.line.waiting:
-            self._send(trip.line)
+        trip.line.calls -= 1
+        self._send_all(trip.line)
         offer, passages = trip.line.offer, [passage for passage in trip.passages if not passage.is_over]
         try:
             outputs = self._outputs(trip)
@@ -191,8 +203,7 @@ class Lane:
         now = self.clock()
         late = [passage for passage in self._passages if passage.expires_at <= now]
         for passage in late:
-            if passage in passage.line.waiting:
-                passage.line.waiting.remove(passage)
+            passage.line.leave(passage)
         self._give_up(late, late=True)
         self._earliest = min((passage.expires_at for passage in self._passages), default=float("inf"))
 

@@ -30,11 +30,23 @@ class Passage:
 
 @dataclass(slots=True, eq=False)
 class Line:
-    """The requests for one version: who waits, and whether a call is under way."""
+    """The requests for one version: who waits, with how many rows, and how many calls are under way."""
 
     offer: Offer
     waiting: deque[Passage] = field(default_factory=deque)
-    is_busy: bool = False
+    rows: int = 0
+    calls: int = 0
+
+    def join(self, passage: Passage) -> None:
+        """Wait, behind all others."""
+        self.waiting.append(passage)
+        self.rows += passage.rows
+
+    def leave(self, passage: Passage) -> None:
+        """Wait no longer, if it still does."""
+        if passage in self.waiting:
+            self.waiting.remove(passage)
+            self.rows -= passage.rows
 
 
 @dataclass(slots=True, eq=False)
@@ -69,7 +81,8 @@ def depart(line: Line, max_rows: int, now: float) -> Trip:
     while line.waiting and rows + line.waiting[0].rows <= max_rows:
         passages.append(line.waiting.popleft())
         rows += passages[-1].rows
-    line.is_busy = True
+    line.rows -= rows
+    line.calls += 1
     return Trip(line, passages, now)
 
 

@@ -248,6 +248,33 @@ def test_no_more_begin_than_the_gateway_takes():
     assert lane.take("c", "houses:regress", {"instances": [HOUSE]})
 
 
+def test_half_a_batch_goes_beside_the_call_that_is_under_way_and_a_third_call_waits():
+    lane = Lane(max_model_server_batch=4)
+    for name, rows in (("a", 1), ("b", 1), ("c", 1), ("d", 4)):
+        lane.take(name, "houses:regress", {"instances": [HOUSE] * rows})
+        lane.lane.end_turn()
+    assert len(lane.server.calls) == 2  # b has waited for c, and d waits
+
+    lane.run(calls=3)
+    assert sorted(lane.answers) == ["a", "b", "c", "d"]
+    assert 'atelier_coalesced_requests_count{model="houses",version="1"} 3.0' in lane.series("atelier_coalesced")
+
+
+def test_who_is_late_counts_for_no_half_batch():
+    lane = Lane(max_model_server_batch=4)
+    lane.take("a", "houses:regress", {"instances": [HOUSE]})
+    lane.lane.end_turn()
+    lane.take("late", "houses:regress", {"instances": [HOUSE]}, "application/json", "X-Request-Timeout: 1")
+    lane.clock.now += 2
+    lane.lane.end_turn()
+    lane.take("b", "houses:regress", {"instances": [HOUSE]})
+    lane.lane.end_turn()
+    assert len(lane.server.calls) == 1
+
+    lane.run(calls=2)
+    assert (sorted(lane.answers), lane.explained) == (["a", "b"], ["late"])
+
+
 def test_a_call_has_no_more_rows_than_the_model_server_takes():
     lane = Lane(max_model_server_batch=3)
 
