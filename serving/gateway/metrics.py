@@ -4,10 +4,9 @@ Several worker processes count into one folder (prometheus_client's multiprocess
 PROMETHEUS_MULTIPROC_DIR when that package is imported: __main__ sets it first), and any worker answers for all.
 """
 
-import collections
 import platform
-from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, start_http_server
@@ -16,6 +15,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 
 import serving
 from serving.gateway import phases
+from serving.gateway.histograms import observe_all
 from serving.gateway.phases import Phase
 from serving.gateway.prediction_metrics import PredictionMetrics
 
@@ -114,12 +114,19 @@ class Metrics:
             registry=registry,
             multiprocess_mode="livemax",
         )
+        self._series_of_call = cache(
+            lambda method, code: (
+                self.model_server_calls.labels(method, code),
+                self.model_server_seconds.labels(method),
+            )
+        )
         build_info.labels(serving.__version__, platform.python_version()).set(1)
 
     def observe_call(self, method: str, code: str, seconds: float) -> None:
         """Count one call to the model server."""
-        self.model_server_calls.labels(method, code).inc()
-        self.model_server_seconds.labels(method).observe(seconds)
+        calls, call_seconds = self._series_of_call(method, code)
+        calls.inc()
+        call_seconds.observe(seconds)
 
     def observe_retry(self, method: str) -> None:
         """Count one call to the model server that is made again."""
@@ -162,13 +169,6 @@ class AnsweredSeries:
         observe_all(self._seconds, [sum(seconds.values()) for seconds in requests])
         for phase, series in self._phase_seconds:
             observe_all(series, [seconds[phase] for seconds in requests])
-
-
-def observe_all(histogram: Histogram, values: Sequence[float]) -> None:
-    """As to observe each; but each number in the shared file is written once, which is most of the time it takes."""
-    histogram._sum.inc(sum(values))
-    for index, count in collections.Counter(bisect_left(histogram._upper_bounds, value) for value in values).items():
-        histogram._buckets[index].inc(count)
 
 
 class AllWorkers(MultiProcessCollector):

@@ -3,12 +3,15 @@
 A drift of the data shows here first. Labels come from contracts, never from clients.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
 
 import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from serving.contract import ClassOutput, ModelContract
+from serving.gateway.histograms import observe_all
 from serving.gateway.outputs import Outputs
 
 MODEL = ("model", "version")
@@ -22,6 +25,7 @@ VALUES = (
 # Classes beyond these are counted together: a model of ten thousand classes must not make ten thousand series.
 MAX_CLASSES = 100
 OTHER = "other"
+MAX_VERSIONS = 64  # whose series are remembered
 
 
 class PredictionMetrics:
@@ -49,25 +53,45 @@ class PredictionMetrics:
             "atelier_out_of_domain", "Instances unlike the training data.", MODEL, registry=registry
         )
 
+        self._series = lru_cache(maxsize=MAX_VERSIONS)(self._looked_up)
+
     def observe(
         self, contract: ModelContract, version: int, outputs: Outputs, sizes: Sequence[int] | None = None
     ) -> None:
         """Count one answered request, or several of these sizes, whose outputs are together."""
-        model = (contract.name, str(version))
-        of_interest = outputs[contract.output.tensor]  # (instances, width)
-        observe_size = self.instances.labels(contract.name).observe
-        for size in (len(of_interest),) if sizes is None else sizes:
-            observe_size(size)
+        series, of_interest = self._series(contract, version), outputs[contract.output.tensor]  # (instances, width)
+        observe_all(series.instances, (len(of_interest),) if sizes is None else sizes)
         if isinstance(contract.output, ClassOutput):
             counts = np.bincount(of_interest.argmax(axis=1))
             for class_id in counts.nonzero()[0].tolist():
-                name = contract.output.class_names[class_id] if class_id < MAX_CLASSES else OTHER
-                self.classes.labels(*model, name).inc(int(counts[class_id]))
+                series.of_class(class_id).inc(int(counts[class_id]))
         else:
-            observe_value = self.values.labels(*model).observe
-            for value in of_interest[:, 0].tolist():
-                observe_value(value)
+            observe_all(series.values(), of_interest[:, 0].tolist())
         if contract.domain:
-            self.out_of_domain.labels(*model).inc(
-                int((outputs[contract.domain.tensor] > contract.domain.threshold).sum())
-            )
+            are_outside = outputs[contract.domain.tensor] > contract.domain.threshold
+            series.out_of_domain().inc(int(np.count_nonzero(are_outside)))
+
+    def _looked_up(self, contract: ModelContract, version: int) -> "_Series":
+        model = (contract.name, str(version))
+
+        def of_class(class_id: int) -> Counter:
+            assert isinstance(contract.output, ClassOutput)  # noqa: S101 (tells mypy what a class means)
+            name = contract.output.class_names[class_id] if class_id < MAX_CLASSES else OTHER
+            return self.classes.labels(*model, name)
+
+        return _Series(
+            instances=self.instances.labels(contract.name),
+            of_class=cache(of_class),
+            values=cache(lambda: self.values.labels(*model)),
+            out_of_domain=cache(lambda: self.out_of_domain.labels(*model)),
+        )
+
+
+@dataclass(frozen=True)
+class _Series:
+    """One version's: each is looked up, and with that made, when there is something to count."""
+
+    instances: Histogram
+    of_class: Callable[[int], Counter]
+    values: Callable[[], Histogram]
+    out_of_domain: Callable[[], Counter]

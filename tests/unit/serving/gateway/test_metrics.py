@@ -4,7 +4,8 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 import serving
-from serving.gateway.metrics import Metrics, observe_all
+from serving.gateway.histograms import observe_all
+from serving.gateway.metrics import Metrics
 
 
 def samples(metrics: Metrics) -> dict[tuple[str, ...], float]:
