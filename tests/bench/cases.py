@@ -7,7 +7,7 @@ import io
 import itertools
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,10 @@ from serving.generated.atelier.prediction.v1 import prediction_pb2
 
 HTTP_PATH = "/v1/models/fashion:classify"
 CLASSIFY = "/atelier.prediction.v1.PredictionService/Classify"
-CASES = ("json 1", "json 32", "octets 1", "octets 32", "png 1", "grpc 1", "grpc 32", "predict 1", "predict 32")
+CASES = (
+    *("json 1", "json 32", "octets 1", "octets 32", "png 1"),
+    *("grpc 1", "grpc 1 shared", "grpc 32", "predict 1", "predict 32"),
+)
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 
 
@@ -35,6 +38,7 @@ class Case:
     body: bytes
     content_type: str = "application/json"
     classes: tuple[int, ...] = ()  # the right answer to a body in HTTP, one a row
+    shares: bool = False  # all callers have one connection, as those of one gRPC channel; else each its own
 
     @property
     def answer_bytes(self) -> int:
@@ -60,7 +64,9 @@ def cases(version: Path) -> dict[str, Case]:
         *(grpc_case(f"grpc {n}", n, classify_request, served) for n in (1, 32)),
         *(grpc_case(f"predict {n}", n, predict_request, served) for n in (1, 32)),
     ]
-    return {case.name: case for case in made}
+    by_name = {case.name: case for case in made}
+    shared = replace(by_name["grpc 1"], name="grpc 1 shared", shares=True)
+    return by_name | {shared.name: shared}
 
 
 def pixels(served: ModelContract, rows: int) -> np.ndarray:

@@ -61,9 +61,11 @@ def by_wrk(port: int, path: str, case: Case, callers: int, seconds: int) -> Sent
 
 
 def by_h2load(port: int, path: str, case: Case, callers: int, seconds: int) -> Sent:
-    """One connection a caller. gRPC's status comes in a trailer, so answers count by their messages' bytes."""
+    """gRPC's status comes in a trailer, so answers count by their messages' bytes."""
     _, whole_bytes, _ = h2load(port, path, case, "-n1")
-    latencies, received_bytes, cpu_s = h2load(port, path, case, f"-c{callers}", f"-D{seconds}")
+    connections, streams = (1, callers) if case.shares else (callers, 1)
+    load = (f"-c{connections}", f"-m{streams}", f"-D{seconds}")
+    latencies, received_bytes, cpu_s = h2load(port, path, case, *load)
     if not latencies or not whole_bytes:
         sys.exit(f"h2load got no answer from {path}")
     count = len(latencies)
@@ -77,7 +79,7 @@ def h2load(port: int, path: str, case: Case, *options: str) -> tuple[list[float]
         body, log = Path(scratch, "body"), Path(scratch, "log")
         body.write_bytes(case.body)
         headers = ("-H", "content-type: application/grpc", "-H", "te: trailers")
-        command = ["h2load", "-t1", "-m1", *options, *headers, "-d", str(body), f"--log-file={log}"]
+        command = ["h2load", "-t1", *options, *headers, "-d", str(body), f"--log-file={log}"]
         printed, cpu_s = run([*command, f"http://127.0.0.1:{port}{path}"])
         lines = [line.split() for line in log.read_text().splitlines()]
     traffic = next(line for line in printed.splitlines() if line.startswith("traffic:"))  # …, 1.1KB (1104) data

@@ -1,5 +1,6 @@
 """What we ask of ourselves, beside the floors and beside what one would write instead."""
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -31,14 +32,15 @@ def _beside_others(seen: Seen) -> Iterator[list[str]]:
 
 
 def _beside_ourselves(seen: Seen) -> Iterator[list[str]]:
-    json, grpc = (seen.get(Cell(OURS, case, MANY)) for case in ("json 1", "grpc 1"))
-    if json and grpc:
-        yield _at_least("grpc 1 ÷ json 1, 16 callers: requests/s", 1.3, ratio(grpc, json, _rate))
-    for case in ("octets 32", "json 32", "grpc 32"):
-        bare = _best(seen, "predict 32", 1, lambda side: side.startswith(SESSION))
-        ours = seen.get(Cell(OURS, case, MANY))
+    json = seen.get(Cell(OURS, "json 1", MANY))
+    for case in ("grpc 1", "grpc 1 shared"):
+        if json and (grpc := seen.get(Cell(OURS, case, MANY))):
+            yield _at_least(f"{case} ÷ json 1, {MANY} callers: requests/s", 1.3, ratio(grpc, json, _rate))
+    bare = _best(seen, "predict 32", 1, lambda side: side.startswith(SESSION))
+    for case, callers in itertools.product(("octets 32", "json 32", "grpc 32"), (MANY, 64)):
+        ours = seen.get(Cell(OURS, case, callers))
         if bare and ours:
-            what = f"{case}, 16 callers: images/s ÷ {bare.side}, batch 32"
+            what = f"{case}, {callers} callers: images/s ÷ {bare.side}, batch 32"
             yield _at_least(what, 0.5, ratio(ours, seen[bare], lambda one: one.images_rate))
     direct = seen.get(Cell(OURS, "predict 1", 1))
     for case in ("json 1", "octets 1", "grpc 1"):
