@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from serving.contract import ClassOutput, ModelContract, ValueOutput
 from serving.gateway.answers import to_verdicts
-from serving.gateway.outputs import Outputs, output_widths
+from serving.gateway.outputs import Outputs
 from serving.generated.atelier.prediction.v1 import prediction_pb2 as wire
 from serving.protobuf_fields import KEY, VALUE, Pieces, field, float_field
 
@@ -31,6 +31,7 @@ class _Writer:
 
     def __init__(self, contract: ModelContract) -> None:
         self._contract = contract
+        self._tensors = _tensors(contract)
         pieces = _numbers(contract)
         starts = accumulate(map(len, pieces), initial=0)
         gaps = [start for start, piece in zip(starts, pieces, strict=False) if piece is _GAP]
@@ -51,7 +52,7 @@ class _Writer:
 
     def _values(self, outputs: Outputs, class_ids: Sequence[int]) -> NDArray[np.float32]:
         """(instances, gaps)."""
-        columns = [outputs[name] for name in output_widths(self._contract)]
+        columns = [outputs[name] for name in self._tensors]
         if isinstance(self._contract.output, ClassOutput):
             columns.insert(0, columns[0][range(len(class_ids)), class_ids, None])
         return np.concatenate(columns, axis=1, dtype="<f4")
@@ -78,8 +79,16 @@ class _Writer:
 _writer = lru_cache(maxsize=64)(_Writer)
 
 
+def _tensors(contract: ModelContract) -> list[str]:
+    """The outputs that answers tell, in the order in which they tell them."""
+    output, domain = contract.output, contract.domain
+    interval = output.interval if isinstance(output, ValueOutput) else None
+    bounds = [interval.low, interval.high] if interval else []
+    return [output.tensor, *bounds, *([domain.tensor] if domain else [])]
+
+
 def _numbers(contract: ModelContract) -> Pieces:
-    """An answer's, with gaps for the model's in the order of its outputs; before them the largest probability."""
+    """An answer's, with gaps for the model's, in the order of `_tensors`; before them the best class's probability."""
     kind = wire.Classification if isinstance(contract.output, ClassOutput) else wire.Regression
     score = float_field(kind.DOMAIN_SCORE_FIELD_NUMBER, _GAP) if contract.domain else []
     output = contract.output

@@ -31,7 +31,7 @@ NUMBERS = st.sampled_from([0.0, -0.0, 0.25, 0.5, 0.75, 1.0]) | st.floats(
 def contracts(draw: Any) -> ModelContract:
     domain = draw(st.sampled_from([None, DOMAIN]))
     if draw(st.booleans()):
-        interval = draw(st.sampled_from([None, Interval(0.9, "low", "high")]))
+        interval = draw(st.sampled_from([None, Interval(0.9, "low", "high"), Interval(0.5, "value", "high")]))
         return _named(house_contract(output=ValueOutput("value", draw(NAMES), interval), domain=domain, goldens=()))
     names = tuple(draw(st.lists(NAMES, min_size=1, max_size=6, unique=True)))
     prediction_set = draw(st.sampled_from([None, PredictionSet(0.9, 0.25), PredictionSet(0.0, 0.1)]))
