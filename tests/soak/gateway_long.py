@@ -96,6 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stack = LocalStack(options.store, ATELIER_THREADS=str(CONNECTIONS))
     try:
         stack.wait_until_up()
+        try_sizes(stack.http_port, request)
         peak = peak_rate(stack.http_port, request)
         load = Load(stack.http_port, request, 60, CONNECTIONS, rate=SHARE * peak, drains=True)
         with Memory(named(stack)) as memory:
@@ -108,6 +109,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     file.write_text(text)
     print(text)
     return 1 if code or any(one.failed for one in minutes) else 0
+
+
+def try_sizes(port: int, request: bytes) -> None:
+    """Have calls of every size made: for each, TensorFlow's kernels keep something in each of its threads."""
+    for callers in (*range(2, CONNECTIONS + 1, 2), *range(CONNECTIONS, 1, -2)):
+        send(Load(port, request, 1, callers))
 
 
 def peak_rate(port: int, request: bytes) -> float:
