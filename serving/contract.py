@@ -230,6 +230,7 @@ class ModelContract:
     contract_version: int = CONTRACT_VERSION
 
     def __hash__(self) -> int:
+        # Not all members can be hashed; what is made once a contract is looked up by it.
         return hash(self.digest)
 
     def __post_init__(self) -> None:

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 # The loop must not be held long by one request: reading as much as this takes it a millisecond.
 MAX_BODY_BYTES = 160 * 1024
 MAX_ROWS = 64
-# Rows of one call: with more, what the model computes with falls out of the processor's cache.
+# Rows of one call: with more, the model server takes longer for each row (ADR 12).
 MAX_BATCH = 256
 # Who waits for the end of a call waits for company. Half a batch is company enough, and goes beside the call.
 MAX_CALLS = 2

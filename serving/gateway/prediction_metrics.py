@@ -68,7 +68,8 @@ class PredictionMetrics:
         else:
             observe_all(series.values(), of_interest[:, 0].tolist())
         if contract.domain:
-            are_outside = outputs[contract.domain.tensor] > contract.domain.threshold
+            # As float64, like the answer: a threshold has more digits than a float32.
+            are_outside = outputs[contract.domain.tensor].astype(np.float64) > contract.domain.threshold
             series.out_of_domain().inc(int(np.count_nonzero(are_outside)))
 
     def _looked_up(self, contract: ModelContract, version: int) -> "_Series":

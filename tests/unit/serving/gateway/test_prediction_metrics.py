@@ -1,7 +1,10 @@
+import dataclasses
+
 import numpy as np
 from prometheus_client import CollectorRegistry
 
 from serving.contract import ClassOutput
+from serving.gateway.answers import to_answers
 from serving.gateway.prediction_metrics import MAX_CLASSES, PredictionMetrics
 from tests.fakes import full_house_contract, house_contract, picture_contract
 
@@ -51,3 +54,15 @@ def test_instances_out_of_domain_are_counted():
     outputs = {"value": [[1], [2]], "low": [[0], [1]], "high": [[3], [4]], "largest": [[100], [101]]}
 
     assert observed(full_house_contract(), **outputs)("atelier_out_of_domain_total", model="houses", version="7") == 1
+
+
+def test_an_instance_is_counted_as_out_of_domain_where_its_answer_says_so():
+    threshold = 0.1  # the nearest float32 is larger
+    contract = full_house_contract()
+    contract = dataclasses.replace(contract, domain=dataclasses.replace(contract.domain, threshold=threshold))
+    outputs = {"value": [[1]], "low": [[0]], "high": [[3]], "largest": [[threshold]]}
+
+    [answer] = to_answers(contract, {name: np.array(rows, np.float32) for name, rows in outputs.items()}, None)
+    value = observed(contract, **outputs)("atelier_out_of_domain_total", model="houses", version="7")
+
+    assert (answer["in_domain"], value) == (False, 1)
