@@ -38,7 +38,7 @@ MEGABYTE = 1e6
 
 @dataclass
 class Memory:
-    """What processes have to themselves, over time, from a thread of its own."""
+    """What processes take, over time, from a thread of its own."""
 
     processes: dict[str, psutil.Process]
     samples: dict[str, list[tuple[float, float]]] = field(default_factory=dict)  # name → seconds, bytes
@@ -58,7 +58,13 @@ class Memory:
         while not self._over.wait(SAMPLE_EVERY_S):
             passed_s = time.monotonic() - self._began_s
             for name, process in self.processes.items():
-                self.samples.setdefault(name, []).append((passed_s, process.memory_full_info().uss))
+                self.samples.setdefault(name, []).append((passed_s, anonymous_bytes(process)))
+
+
+def anonymous_bytes(process: psutil.Process) -> int:
+    """Resident, and of no file: whose pages count as a process's own or not as others come and go that use the file."""
+    memory = process.memory_info()
+    return int(memory.rss - memory.shared)
 
 
 @dataclass(frozen=True)
@@ -163,8 +169,7 @@ def report(machine: dict[str, str], peak: float, load: Load, minutes: list[Minut
                 f"One image as JSON, {load.rate:,.0f} requests a second in open loop: {SHARE:.0%} of a peak of "
                 f"{peak:,.0f} ({CALLERS} callers, same generator). {requests:,} requests, **{failed} failed**{how}; "
                 f"p99 of a minute: median {np.median(p99s):.1f} ms, {min(p99s):.1f} to {max(p99s):.1f}.",
-                "Memory that no other process shares (unique set size); its slope by least squares after the first "
-                f"{SETTLING_S:.0f} s:",
+                f"Memory (resident, anonymous); its slope by least squares after the first {SETTLING_S:.0f} s:",
                 table(["process", "first, MB", "last, MB", "slope, MB/h (± standard error)"], growth),
                 table(
                     ["minute", "requests", "failed", "p50, ms", "p99, ms", "of it late sending, p99, ms"],
