@@ -45,8 +45,8 @@ class Compose:
             check=False,
         )
 
-    def client(self) -> Client:
-        return Client(f"http://127.0.0.1:{self.http_port}")
+    def client(self, **options: Any) -> Client:
+        return Client(f"http://127.0.0.1:{self.http_port}", **options)
 
     def classify(self) -> dict:
         with self.client() as client:
