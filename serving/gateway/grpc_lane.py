@@ -34,6 +34,7 @@ class GrpcLane:
         self._parts, self._hand_to_thread = parts, hand_to_thread
         self._lane = Lane(parts, self)
         self._turn_ends = False  # it is in the queue already
+        self._bell: direct_method.Call | None = None  # any call's rings in the queue
 
     @property
     def patience_s(self) -> float:
@@ -61,14 +62,16 @@ class GrpcLane:
             return False
         if taken:
             self._lane.count_entered()
-            self._end_turn_later(question.call)
+            self._bell = question.call
+            if self._lane.is_due:
+                self.end_turn_later()
         return taken
 
-    def _end_turn_later(self, call: direct_method.Call) -> None:
+    def end_turn_later(self) -> None:
         """All that is in the queue before this belongs to the turn."""
-        if self._lane.is_due and not self._turn_ends:
+        if self._bell is not None and not self._turn_ends:
             self._turn_ends = True
-            call.later(self.end_turn)()
+            self._bell.later(self.end_turn)()
 
     def _enter(self, question: Question) -> bool:
         scope, asked = question.scope, question.ask(self._parts)

@@ -47,13 +47,7 @@ class Predictions:
     def _run(self) -> None:
         while self._queue.take(self._until()):
             if self._lane is not None and not self._lane.patience_s:
-                self._end_turn(self._lane)
-
-    def _end_turn(self, lane: GrpcLane) -> None:
-        try:
-            lane.end_turn()
-        except Exception:
-            log.exception("the lane failed")
+                self._lane.end_turn_later()
 
     def _until(self) -> float | None:
         """When somebody's time may be up."""

@@ -2,7 +2,8 @@
 
 The lane is fast and knows no words: whatever fails or comes late, its door has explained elsewhere. All that a turn of
 the loop brings, and all that comes while a call of the same version is under way, goes to the model server as one call
-(ADR 6), or beside it once it is half a batch. Knows no transport.
+(ADR 6), or beside it once it is half a batch. When a call ends, the next may wait a moment for those who were answered
+(ADR 18). Knows no transport.
 """
 
 import logging
@@ -67,7 +68,7 @@ class Lane:
         self._parts, self._door = parts, door
         self._max_batch = min(MAX_BATCH, settings.max_model_server_batch)
         self._lines: dict[tuple[str, int], Line] = {}
-        self._due: dict[Line, None] = {}  # somebody may go there
+        self._due: dict[Line, None] = {}  # somebody goes there, at the end of this turn or when company is here
         self._passages: set[Passage] = set()
         self._entered = 0  # not counted yet
         self._earliest = float("inf")  # nobody's time ends before
@@ -92,7 +93,7 @@ class Lane:
         self._passages.add(passage)
         self._earliest = min(self._earliest, expires_at)
         line.join(passage)
-        if self._may_go(line):
+        if not line.calls or self._may_go(line):
             self._due[line] = None
 
     def _line(self, offer: Offer) -> Line:
@@ -111,19 +112,20 @@ class Lane:
     @property
     def is_due(self) -> bool:
         """Somebody goes at the end of this turn."""
-        return bool(self._due)
+        return any(map(self._may_go, self._due))
 
     @property
     def patience_s(self) -> float:
-        """Seconds until somebody's time may be up; infinite where nobody is here."""
-        return max(0.0, self._earliest - self.clock())
+        """Seconds until somebody goes who waits for company, or somebody's time may be up; infinite without either."""
+        company_until = min((line.company.until for line in self._due), default=self._earliest)
+        return max(0.0, min(self._earliest, company_until) - self.clock())
 
     def end_turn(self) -> None:
         """Whoever came in this turn of the loop goes now, together."""
         self.count_entered()
         for line in self._due:
             self._send_all(line)
-        self._due.clear()
+        self._due = {line: None for line in self._due if line.rows and not line.calls}
         if self.clock() >= self._earliest:
             self._give_up_late()
 
@@ -134,9 +136,9 @@ class Lane:
             self._entered = 0
 
     def _may_go(self, line: Line) -> bool:
-        if line.calls:
-            return line.calls < MAX_CALLS and 2 * line.rows >= self._max_batch
-        return line.rows > 0
+        if 2 * line.rows >= self._max_batch:
+            return line.calls < MAX_CALLS
+        return line.rows > 0 and not line.calls and line.company.is_here(line.rows, self.clock())
 
     def _send_all(self, line: Line) -> None:
         """Whoever may go does."""
@@ -150,9 +152,19 @@ class Lane:
         set_off(trip, self._parts.server, self.clock, back)
 
     def _arrive(self, trip: Trip) -> None:
-        """A call has ended: the next one begins, and this one's requests are answered, or explained elsewhere."""
-        trip.line.calls -= 1
-        self._send_all(trip.line)
+        """A call has ended: its requests are answered, or explained elsewhere, and the next one begins."""
+        line = trip.line
+        line.calls -= 1
+        line.company.hope(line.rows, trip.rows)
+        self._send_all(line)
+        try:
+            self._answer(trip)
+        finally:
+            line.company.count_from(self.clock())
+            if line.rows and not line.calls:
+                self._due[line] = None
+
+    def _answer(self, trip: Trip) -> None:
         offer, passages = trip.line.offer, [passage for passage in trip.passages if not passage.is_over]
         try:
             outputs = self._outputs(trip)

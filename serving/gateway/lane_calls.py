@@ -7,6 +7,7 @@ from typing import Any
 
 from serving.errors import DeadlineExceeded
 from serving.gateway.admission import Visit
+from serving.gateway.company import Company
 from serving.gateway.model_server import ModelServer, Tensors
 from serving.gateway.phases import Phase
 from serving.gateway.predictor import Offer
@@ -36,6 +37,7 @@ class Line:
     waiting: deque[Passage] = field(default_factory=deque)
     rows: int = 0
     calls: int = 0
+    company: Company = field(default_factory=Company)
 
     def join(self, passage: Passage) -> None:
         """Wait, behind all others."""
@@ -78,6 +80,7 @@ def depart(line: Line, max_rows: int, now: float) -> Trip:
     """Those of a line that have waited longest, as many as may go together."""
     passages: list[Passage] = []
     rows = 0
+    line.company.learn(line.rows, now)
     while line.waiting and rows + line.waiting[0].rows <= max_rows:
         passages.append(line.waiting.popleft())
         rows += passages[-1].rows

@@ -17,6 +17,7 @@ from serving.gateway import grpc_scope
 from serving.gateway.access_log import log as access_log
 from serving.gateway.admission import Admission
 from serving.gateway.api_keys import ApiKey, ApiKeys
+from serving.gateway.company import WAIT_S
 from serving.gateway.grpc_api import PREDICTIONS
 from serving.gateway.grpc_lane import GrpcLane
 from serving.gateway.grpc_questions import Question
@@ -124,7 +125,11 @@ class Door:
             self.queue.popleft()()
 
     def run(self) -> None:
-        while self.queue:
+        """Until nothing more comes of what is in the queue, nor of who waits for company."""
+        while self.queue or (waits_s := self.lane.patience_s) <= WAIT_S:
+            if not self.queue:
+                time.sleep(waits_s)
+                self.lane.end_turn_later()
             self.step()
 
     @property

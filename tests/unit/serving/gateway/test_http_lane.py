@@ -7,6 +7,7 @@ from gunicorn.config import Config
 
 from serving.errors import DeadlineExceeded, ModelServerFault, ModelServerUnreachable
 from serving.gateway.admission import Admission
+from serving.gateway.company import WAIT_S
 from serving.gateway.http_lane import HttpLane
 from serving.gateway.incoming import Incoming
 from serving.gateway.lane import MAX_BODY_BYTES, MAX_ROWS, has_lane
@@ -62,9 +63,10 @@ class Lane:
         return self.lane.take(connection)
 
     def run(self, calls: int = 1) -> None:
-        """End this turn, and answer what so many calls bring."""
-        self.lane.end_turn()
+        """End this turn, and answer what so many calls bring; nobody is waited for in vain."""
         for _ in range(calls):
+            self.clock.now += WAIT_S
+            self.lane.end_turn()
             until = time.monotonic() + 30
             while not self._ended:
                 assert time.monotonic() < until
@@ -124,6 +126,47 @@ def test_who_comes_while_a_call_is_under_way_goes_with_the_next(lane):
     assert len(lane.server.calls) == 2
     assert sorted(lane.answers) == ["a", "b", "c"]
     assert 'atelier_coalesced_requests_sum{model="houses",version="1"} 3.0' in lane.series("atelier_coalesced")
+
+
+def test_who_waits_goes_when_those_who_were_answered_have_come_again(lane):
+    lane.take("a", "houses:regress", {"instances": [HOUSE]})
+    lane.lane.end_turn()
+    lane.take("b", "houses:regress", {"instances": [HOUSE]})
+    lane.run()
+    lane.lane.end_turn()
+    assert list(lane.answers) == ["a"]
+    assert len(lane.server.calls) == 1
+    assert lane.lane.patience_s == pytest.approx(WAIT_S)
+
+    lane.take("a again", "houses:regress", {"instances": [HOUSE]})
+    lane.lane.end_turn()
+    assert len(lane.server.calls) == 2
+
+
+def test_who_waits_goes_alone_where_nobody_comes(lane):
+    lane.take("a", "houses:regress", {"instances": [HOUSE]})
+    lane.lane.end_turn()
+    lane.take("b", "houses:regress", {"instances": [HOUSE]})
+    lane.run()
+    lane.clock.now += WAIT_S
+    assert lane.lane.patience_s == 0
+    lane.lane.end_turn()
+    assert len(lane.server.calls) == 2
+
+
+def test_a_bug_in_sending_holds_up_nobody(lane, monkeypatch):
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    lane.take("a", "houses:regress", {"instances": [HOUSE]})
+    lane.lane.end_turn()
+    lane.take("b", "houses:regress", {"instances": [HOUSE]})
+    monkeypatch.setattr(lane, "answer", fail)
+    with pytest.raises(ZeroDivisionError):
+        lane.run()
+    monkeypatch.undo()
+    lane.run()
+    assert list(lane.answers) == ["b"]
 
 
 @pytest.mark.parametrize(
