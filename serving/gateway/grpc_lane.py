@@ -93,10 +93,9 @@ class GrpcLane:
         return self._lane.pick(asked.model, asked.version)
 
     def returning(self, trip: Trip, callback: Callable[[Trip], None]) -> Callable[[], None]:
-        """By the queue, and once more by its end: whoever is in it by then goes with the next trip."""
+        """By the queue."""
         question: Question = trip.passages[0].asker
-        again = question.call.later(partial(callback, trip))
-        return question.call.later(again)
+        return question.call.later(partial(callback, trip))
 
     def explain(self, passage: Passage) -> None:
         """In a thread."""

@@ -219,7 +219,7 @@ def test_who_comes_while_a_call_is_under_way_goes_with_the_next(door):
     first = door.take(HOUSE)
     door.step()  # the turn's end, and the call
     second = door.take(HOUSE)
-    door.step()  # the call's end is in the queue once more
+    door.step()
     third = door.take(HOUSE)
     door.run()
 
