@@ -38,7 +38,7 @@ class GrpcLane:
 
     @property
     def patience_s(self) -> float:
-        """Seconds until somebody's time may be up."""
+        """Seconds until the lane has something to do, whether anything comes or not."""
         return self._lane.patience_s
 
     def end_turn(self) -> None:
@@ -71,7 +71,10 @@ class GrpcLane:
         """All that is in the queue before this belongs to the turn."""
         if self._bell is not None and not self._turn_ends:
             self._turn_ends = True
-            self._bell.later(self.end_turn)()
+            try:
+                self._bell.later(self.end_turn)()
+            except ValueError:  # the queue has ended, and nothing is in it
+                self.end_turn()
 
     def _enter(self, question: Question) -> bool:
         scope, asked = question.scope, question.ask(self._parts)

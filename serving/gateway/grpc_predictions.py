@@ -50,7 +50,7 @@ class Predictions:
                 self._lane.end_turn_later()
 
     def _until(self) -> float | None:
-        """When somebody's time may be up."""
+        """When the lane has something to do."""
         patience_s = math.inf if self._lane is None else self._lane.patience_s
         return None if math.isinf(patience_s) else time.time() + patience_s
 

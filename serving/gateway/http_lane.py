@@ -63,7 +63,7 @@ class HttpLane:
 
     @property
     def patience_s(self) -> float:
-        """Seconds until somebody's time may be up."""
+        """Seconds until the lane has something to do, whether anything comes or not."""
         return self._lane.patience_s
 
     def end_turn(self) -> None:

@@ -146,7 +146,7 @@ class Worker(BufferedWorker):
         return self._lane is not None and self._lane.take(connection)
 
     def patience_s(self) -> float:
-        """Until somebody's time may be up in the lane."""
+        """Until the lane has something to do."""
         return super().patience_s() if self._lane is None else self._lane.patience_s
 
     def end_turn(self) -> None:

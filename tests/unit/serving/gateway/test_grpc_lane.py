@@ -126,9 +126,9 @@ class Door:
 
     def run(self) -> None:
         """Until nothing more comes of what is in the queue, nor of who waits for company."""
-        while self.queue or (waits_s := self.lane.patience_s) <= WAIT_S:
+        while self.queue or self.lane._lane._due:
             if not self.queue:
-                time.sleep(waits_s)
+                time.sleep(WAIT_S)
                 self.lane.end_turn_later()
             self.step()
 
@@ -235,6 +235,30 @@ def test_the_turn_ends_once_however_many_come_in_it(door):
 
     door.run()
     assert (door.in_flight, door.admitted) == (0, 0)
+
+
+def test_who_waits_goes_when_those_who_were_answered_have_come_again(door):
+    door.take(HOUSE)
+    door.step()  # the turn's end, and the call
+    waits = door.take(HOUSE)
+    door.step()  # the call's end
+    assert len(door.server.calls) == 1
+
+    comes_again = door.take(HOUSE)
+    door.run()
+    assert [values(waits), values(comes_again)] == [[7.0]] * 2
+    assert len(door.server.calls) == 2
+
+
+def test_a_turn_of_a_queue_that_has_ended_ends_at_once(door, monkeypatch):
+    def fail(*_: object) -> None:
+        raise ValueError("the queue has ended")
+
+    door.take(HOUSE)
+    door.run()
+    monkeypatch.setattr(FakeCall, "later", fail)
+    door.lane.end_turn_later()
+    assert not door.queue
 
 
 @pytest.mark.parametrize(
