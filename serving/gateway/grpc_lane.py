@@ -43,7 +43,6 @@ class GrpcLane:
 
     def end_turn(self) -> None:
         """Whoever has come goes now, together."""
-        self._turn_ends = False
         self._lane.end_turn()
 
     def take(self, question: Question) -> bool:
@@ -69,12 +68,17 @@ class GrpcLane:
 
     def end_turn_later(self) -> None:
         """All that is in the queue before this belongs to the turn."""
-        if self._bell is not None and not self._turn_ends:
-            self._turn_ends = True
-            try:
-                self._bell.later(self.end_turn)()
-            except ValueError:  # the queue has ended, and nothing is in it
-                self.end_turn()
+        if self._bell is None or self._turn_ends:
+            return
+        self._turn_ends = True
+        try:
+            self._bell.later(self._on_bell)()
+        except ValueError:  # the queue has ended, and nothing is in it
+            self._on_bell()
+
+    def _on_bell(self) -> None:
+        self._turn_ends = False
+        self.end_turn()
 
     def _enter(self, question: Question) -> bool:
         scope, asked = question.scope, question.ask(self._parts)
