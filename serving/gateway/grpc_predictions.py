@@ -46,13 +46,14 @@ class Predictions:
 
     def _run(self) -> None:
         while self._queue.take(self._until()):
-            if self._lane is not None and not self._lane.patience_s:
-                self._lane.end_turn_later()
+            pass
 
     def _until(self) -> float | None:
-        """When the lane has something to do."""
+        """When the lane has something to do; if that is now, it gets its turn."""
         patience_s = math.inf if self._lane is None else self._lane.patience_s
-        return None if math.isinf(patience_s) else time.time() + patience_s
+        if not patience_s and self._lane is not None:
+            self._lane.end_turn_later()
+        return None if patience_s == math.inf else time.time() + patience_s
 
     def _take(self, method: Method, call: Call) -> None:
         try:

@@ -117,8 +117,10 @@ class Lane:
     @property
     def patience_s(self) -> float:
         """Seconds until somebody goes who waits for company, or somebody's time may be up; infinite without either."""
-        company_until = min((line.company.until for line in self._due), default=self._earliest)
-        return max(0.0, min(self._earliest, company_until) - self.clock())
+        until = self._earliest
+        for line in self._due:
+            until = min(until, line.company.until)
+        return max(0.0, until - self.clock())
 
     def end_turn(self) -> None:
         """Whoever came in this turn of the loop goes now, together."""
