@@ -45,17 +45,17 @@ class _Writer:
         verdicts = to_verdicts(self._contract, outputs)
         numbers = np.empty((rows, length), np.uint8)
         numbers[:] = self._numbers
-        numbers[:, self._gaps] = self._values(outputs).view(np.uint8)
+        numbers[:, self._gaps] = self._values(outputs, verdicts.class_ids).view(np.uint8)
         block = numbers.tobytes()
         words = map(self._words, verdicts.class_ids, map(tuple, verdicts.class_sets), verdicts.in_domain)
         answers = [own + block[row * length : (row + 1) * length] for row, own in enumerate(words)]
         return [b"".join(answers[end - size : end]) for size, end in zip(sizes, accumulate(sizes), strict=True)]
 
-    def _values(self, outputs: Outputs) -> NDArray[np.float32]:
+    def _values(self, outputs: Outputs, class_ids: Sequence[int]) -> NDArray[np.float32]:
         """(instances, gaps)."""
         columns = [outputs[name] for name in self._tensors]
         if isinstance(self._contract.output, ClassOutput):
-            columns.insert(0, columns[0].max(axis=1, keepdims=True))
+            columns.insert(0, columns[0][np.arange(len(class_ids)), class_ids, None])
         return np.concatenate(columns, axis=1, dtype="<f4")
 
     def _written(self, class_id: int, class_set: tuple[int, ...], is_in: bool) -> bytes:  # noqa: FBT001 (a cache's key)
