@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from serving.errors import DeadlineExceeded, Overloaded
 
@@ -23,8 +23,7 @@ FULL = "the gateway has as many requests under way as it takes"
 TOO_LATE = "the gateway has so much under way that the answer would come too late"
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(NamedTuple):
     """One request's stay: from when, and how many were under way then, this one among them."""
 
     model: str

@@ -91,6 +91,8 @@ def _call(
 
 def _instance(instance: wire.Instance) -> Any:
     """As a JSON door would have it, but for images, which stay bytes; None where nothing is set."""
+    if pixels := instance.image.pixels:  # what is not set reads as empty; to ask what is set takes four times as long
+        return pixels
     match instance.WhichOneof("input"):
         case "features":
             return dict(instance.features.values)

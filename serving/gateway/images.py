@@ -70,7 +70,7 @@ def explain_pixel(spec: ImageInput, value: Any, path: Path) -> Iterator[Violatio
 def _accept_bytes(spec: ImageInput, instances: list[Any]) -> Tensor | None:
     """Where all are one byte a pixel, without a Python object a pixel: 0.6 ms a thousand images of 28 x 28, not 70."""
     size = math.prod(spec.shape)
-    if any(type(instance) is not bytes or len(instance) != size for instance in instances):
+    if set(map(type, instances)) != {bytes} or set(map(len, instances)) != {size}:
         return None
     return to_tensor(spec, np.frombuffer(b"".join(instances), np.uint8).reshape(-1, *spec.shape))
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from serving.contract import ModelContract
 from serving.errors import DeadlineExceeded, ModelNotReady, WrongTask
@@ -48,8 +48,7 @@ class Label:
 Selector = int | Label | None
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     """One request for predictions, as any door understands it."""
 
     model: str
@@ -74,8 +73,7 @@ class Prediction:
         return to_answers(self.offer.contract, self.outputs, self.top_k)
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(NamedTuple):
     """A call whose instances are the model's tensors."""
 
     offer: Offer
