@@ -2,7 +2,7 @@
 
 The lane is fast and knows no words: whatever fails or comes late, its door has explained elsewhere. All that a turn of
 the loop brings, and all that comes while a call of the same version is under way, goes to the model server as one call
-(ADR 6), or beside it once it is half a batch. When a call ends, the next may wait a moment for those who were answered
+(ADR 6), or beside it once it is enough. When a call ends, the next may wait a moment for those who were answered
 (ADR 18). Knows no transport.
 """
 
@@ -28,9 +28,10 @@ log = logging.getLogger(__name__)
 # The loop must not be held long by one request: reading as much as this takes it a millisecond.
 MAX_BODY_BYTES = 160 * 1024
 MAX_ROWS = 64
-# Rows of one call: with more, the model server takes longer for each row (ADR 12).
-MAX_BATCH = 256
-# Who waits for the end of a call waits for company. Half a batch is company enough, and goes beside the call.
+# Rows of one call: more of them gain nothing more, and keep the others waiting (ADR 12).
+MAX_BATCH = 512
+# Who waits for the end of a call waits for company. So many rows are company enough, and go beside the call.
+ENOUGH_ROWS = 128
 MAX_CALLS = 2
 
 
@@ -67,6 +68,7 @@ class Lane:
         self.max_rows = min(MAX_ROWS, settings.max_instances, settings.max_model_server_batch)
         self._parts, self._door = parts, door
         self._max_batch = min(MAX_BATCH, settings.max_model_server_batch)
+        self._enough_rows = min(ENOUGH_ROWS, (self._max_batch + 1) // 2)
         self._lines: dict[tuple[str, int], Line] = {}
         self._due: dict[Line, None] = {}  # somebody goes there, at the end of this turn or when company is here
         self._passages: set[Passage] = set()
@@ -138,7 +140,7 @@ class Lane:
             self._entered = 0
 
     def _may_go(self, line: Line) -> bool:
-        if 2 * line.rows >= self._max_batch:
+        if line.rows >= self._enough_rows:
             return line.calls < MAX_CALLS
         return line.rows > 0 and not line.calls and line.company.is_here(line.rows, self.clock())
 

@@ -291,7 +291,7 @@ def test_no_more_begin_than_the_gateway_takes():
     assert lane.take("c", "houses:regress", {"instances": [HOUSE]})
 
 
-def test_half_a_batch_goes_beside_the_call_that_is_under_way_and_a_third_call_waits():
+def test_enough_rows_go_beside_the_call_that_is_under_way_and_a_third_call_waits():
     lane = Lane(max_model_server_batch=4)
     for name, rows in (("a", 1), ("b", 1), ("c", 1), ("d", 4)):
         lane.take(name, "houses:regress", {"instances": [HOUSE] * rows})
@@ -303,7 +303,7 @@ def test_half_a_batch_goes_beside_the_call_that_is_under_way_and_a_third_call_wa
     assert 'atelier_coalesced_requests_count{model="houses",version="1"} 3.0' in lane.series("atelier_coalesced")
 
 
-def test_who_is_late_counts_for_no_half_batch():
+def test_who_is_late_does_not_count_towards_enough_rows():
     lane = Lane(max_model_server_batch=4)
     lane.take("a", "houses:regress", {"instances": [HOUSE]})
     lane.lane.end_turn()
