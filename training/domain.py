@@ -20,7 +20,9 @@ Table = npt.NDArray[np.float32]
 SHARE_OUTSIDE = 0.01  # of instances like the training data's: one false alarm in a hundred
 _VIEW_QUANTILE = 0.995  # two views at this level raise about one alarm in a hundred together
 _COMPONENTS = 64  # of 784: nine tenths of Fashion-MNIST's variance
-_REFERENCES = 1000  # images to compare statistics with; four times as many find hardly more, and take as long as the network
+# Images to compare statistics with. Four times as many find hardly more (docs/training.md), and take as long as a
+# small network.
+_REFERENCES = 1000
 
 _BLOCK = 4096  # references to compare with at a time: for a batch of 32, what that takes stays in the processor's cache
 

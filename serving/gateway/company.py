@@ -6,8 +6,6 @@ Knows no clock and no transport: times are the lane's clock's.
 import math
 from dataclasses import dataclass
 
-# How long a call may wait for company, counted from the answers before it: a round of 16 callers, and a bit.
-WAIT_S = 2e-3
 # After so many waits in vain, one after the other, so many calls wait for nobody.
 WAITS_IN_VAIN, CALLS_WITHOUT_WAITING = 3, 16
 
@@ -16,6 +14,7 @@ WAITS_IN_VAIN, CALLS_WITHOUT_WAITING = 3, 16
 class Company:
     """Whether a line's next call is worth holding back."""
 
+    wait_s: float  # at most, counted from the answers before it; 0: nobody is ever waited for
     until: float = -math.inf  # nobody is waited for any longer
     _complete: int = 0  # rows: with so many there is nobody to wait for
     _enough: int = 0  # rows: with fewer the wait was in vain
@@ -24,8 +23,8 @@ class Company:
 
     def hope(self, waiting: int, answered: int) -> None:
         """A call has ended: so many rows wait, and those who are answered now may come again, with as many."""
-        if self._calls_to_go:
-            self._calls_to_go -= 1
+        if self._calls_to_go or not self.wait_s:
+            self._calls_to_go = max(0, self._calls_to_go - 1)
             self.until, self._complete, self._enough = -math.inf, 0, 0
         else:
             self.until, self._complete, self._enough = math.inf, waiting + answered, waiting + (answered + 1) // 2
@@ -33,7 +32,7 @@ class Company:
     def count_from(self, now: float) -> None:
         """They have their answers."""
         if self.until == math.inf:
-            self.until = now + WAIT_S
+            self.until = now + self.wait_s
 
     def is_here(self, waiting: int, now: float) -> bool:
         """There is nobody to wait for, or it was long enough."""

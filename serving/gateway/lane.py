@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from serving.errors import DeadlineExceeded, ServingError
+from serving.gateway.company import Company
 from serving.gateway.lane_calls import Line, Passage, Trip, depart, set_off
 from serving.gateway.metrics import AnsweredSeries
 from serving.gateway.model_server import Tensors, VersionGone
@@ -108,7 +109,7 @@ class Lane:
                 for (model, version), line in self._lines.items()
                 if self.pick(model, version) is line.offer
             }
-            line = self._lines[name] = Line(offer)
+            line = self._lines[name] = Line(offer, Company(self._parts.settings.company_wait_s))
         return line
 
     @property

@@ -34,10 +34,10 @@ class Line:
     """The requests for one version: who waits, with how many rows, and how many calls are under way."""
 
     offer: Offer
+    company: Company
     waiting: deque[Passage] = field(default_factory=deque)
     rows: int = 0
     calls: int = 0
-    company: Company = field(default_factory=Company)
 
     def join(self, passage: Passage) -> None:
         """Wait, behind all others."""

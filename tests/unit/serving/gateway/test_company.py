@@ -2,9 +2,9 @@
 
 import pytest
 
-from serving.gateway.company import CALLS_WITHOUT_WAITING, WAIT_S, WAITS_IN_VAIN, Company
+from serving.gateway.company import CALLS_WITHOUT_WAITING, WAITS_IN_VAIN, Company
 
-NOW = 100.0
+NOW, WAIT_S = 100.0, 0.002
 
 
 def answered(company: Company, rows: int, *, waiting: int = 0, now: float = NOW) -> None:
@@ -14,7 +14,7 @@ def answered(company: Company, rows: int, *, waiting: int = 0, now: float = NOW)
 
 @pytest.fixture
 def company() -> Company:
-    return Company()
+    return Company(WAIT_S)
 
 
 def test_the_first_waits_for_nobody(company):
@@ -46,6 +46,16 @@ def test_the_wait_ends(company):
     assert not company.is_here(2, NOW + 0.9 * WAIT_S)
     assert company.is_here(2, company.until)
     assert company.until == NOW + WAIT_S
+
+
+def test_without_a_wait_calls_go_at_once_and_before_the_answers():
+    company = Company(0)
+    for _ in range(2 * WAITS_IN_VAIN):
+        company.hope(1, 3)
+        assert company.is_here(1, NOW)
+        company.count_from(NOW)
+        assert company.is_here(1, NOW)
+        company.learn(1, NOW)
 
 
 def wait_in_vain(company: Company, times: int) -> None:

@@ -17,7 +17,6 @@ from serving.gateway import grpc_scope
 from serving.gateway.access_log import log as access_log
 from serving.gateway.admission import Admission
 from serving.gateway.api_keys import ApiKey, ApiKeys
-from serving.gateway.company import WAIT_S
 from serving.gateway.grpc_api import PREDICTIONS
 from serving.gateway.grpc_lane import GrpcLane
 from serving.gateway.grpc_questions import Question
@@ -128,7 +127,7 @@ class Door:
         """Until nothing more comes of what is in the queue, nor of who waits for company."""
         while self.queue or self.lane._lane._due:
             if not self.queue:
-                time.sleep(WAIT_S)
+                time.sleep(self.settings.company_wait_s)
                 self.lane.end_turn_later()
             self.step()
 
