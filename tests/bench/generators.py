@@ -66,8 +66,6 @@ def by_h2load(port: int, path: str, case: Case, callers: int, seconds: int) -> S
     connections, streams = (1, callers) if case.shares else (callers, 1)
     load = (f"-c{connections}", f"-m{streams}", f"-D{seconds}")
     latencies, received_bytes, cpu_s = h2load(port, path, case, *load)
-    if not latencies or not whole_bytes:
-        sys.exit(f"h2load got no answer from {path}")
     count = len(latencies)
     answered = min(count, round(received_bytes / whole_bytes))
     return Sent(answered, count - answered, seconds, latencies[count // 2], latencies[count * 99 // 100], cpu_s)
@@ -83,7 +81,10 @@ def h2load(port: int, path: str, case: Case, *options: str) -> tuple[list[float]
         printed, cpu_s = run([*command, f"http://127.0.0.1:{port}{path}"])
         lines = [line.split() for line in log.read_text().splitlines()]
     traffic = next(line for line in printed.splitlines() if line.startswith("traffic:"))  # …, 1.1KB (1104) data
-    return sorted(int(took_us) / 1e6 for _, _, took_us in lines), int(traffic.rsplit("(", 1)[1].split(")")[0]), cpu_s
+    received_bytes = int(traffic.rsplit("(", 1)[1].split(")")[0])
+    if not lines or not received_bytes:
+        sys.exit(f"{' '.join(command)} got no answer from {path}:\n{printed}")
+    return sorted(int(took_us) / 1e6 for _, _, took_us in lines), received_bytes, cpu_s
 
 
 def by_python(port: int, path: str, case: Case, callers: int, seconds: int) -> Sent:

@@ -10,6 +10,7 @@ processors, so what the load takes is missing to the service.
 import collections
 import json
 import os
+import resource
 import sys
 import threading
 from dataclasses import dataclass
@@ -94,8 +95,9 @@ DOORS = {"http": http_door, "grpc": grpc_door}
 def soak(stack: LocalStack, door: Door) -> int:
     carried(door)  # warms up
     calm_s = median_latency(calm(door))
-    before = carried(door)
-    with MemoryWatch(gateway_processes(stack, door.name)) as memory:
+    with SendersWatch() as at_peak:
+        before = carried(door)
+    with MemoryWatch(gateway_processes(stack, door.name)) as memory, SendersWatch() as in_overload:
         overload = door.load(OVERLOAD_S, CONNECTIONS, FACTOR * before / PROCESSES, 10 * DEADLINE_S)
         exchanges = send(overload, PROCESSES)
     recovery_s = time_to_recover(calm(door), calm_s)
@@ -118,6 +120,10 @@ def soak(stack: LocalStack, door: Door) -> int:
     )
     print(f"senders late: p50 {quantile(late, 0.5) * 1e3:.0f} ms, p99 {quantile(late, 0.99) * 1e3:.0f} ms")
     print(f"refused: p50 {quantile(refused, 0.5) * 1e3:.0f} ms, p99 {quantile(refused, 0.99) * 1e3:.0f} ms")
+    print(
+        f"processors taken by the senders: {at_peak.cpu_s / PEAK_S:.2f} at the peak, "
+        f"{in_overload.cpu_s / OVERLOAD_S:.2f} in the overload, of {os.cpu_count()}"
+    )
     print(f"memory of the gateway: {memory.first / 1e6:.0f} MB, at most {memory.most / 1e6:.0f} MB")
     print(f"back to normal after {recovery_s:.1f} s (normal: p50 {calm_s * 1e3:.1f} ms)")
     is_met = {
@@ -198,6 +204,23 @@ class MemoryWatch:
 
     def _now(self) -> int:
         return sum(process.memory_info().rss for process in self._processes)
+
+
+class SendersWatch:
+    """Processor time of the processes that sent: they have ended by then, and the stack's have not."""
+
+    cpu_s = 0.0
+
+    def __enter__(self) -> "SendersWatch":
+        self._before_s = self._ended_s()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cpu_s = self._ended_s() - self._before_s
+
+    def _ended_s(self) -> float:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
 
 
 if __name__ == "__main__":
