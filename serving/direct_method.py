@@ -35,10 +35,7 @@ class Call:
 
     def metadata(self, name: str) -> str | None:
         """What the client sent under this name, first if several; in lower case, not in -bin."""
-        for key, value in self._event.invocation_metadata:
-            if key == name:
-                return value  # type: ignore[no-any-return]
-        return None
+        return next((value for key, value in self._event.invocation_metadata if key == name), None)
 
     def send_first(self, metadata: Metadata) -> None:
         """Metadata that the client gets before the answer; it leaves with it."""

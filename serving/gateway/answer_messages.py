@@ -43,8 +43,7 @@ class _Writer:
         """All `predictions` of each request."""
         rows, length = sum(sizes), len(self._numbers)
         verdicts = to_verdicts(self._contract, outputs)
-        numbers = np.empty((rows, length), np.uint8)
-        numbers[:] = self._numbers
+        numbers = np.tile(self._numbers, (rows, 1))
         numbers[:, self._gaps] = self._values(outputs, verdicts.class_ids).view(np.uint8)
         block = numbers.tobytes()
         words = map(self._words, verdicts.class_ids, map(tuple, verdicts.class_sets), verdicts.in_domain)

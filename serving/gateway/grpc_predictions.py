@@ -45,15 +45,17 @@ class Predictions:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _run(self) -> None:
-        while self._queue.take(self._until()):
+        while self._take_next():
             pass
 
-    def _until(self) -> float | None:
-        """When the lane has something to do; if that is now, it gets its turn."""
-        patience_s = math.inf if self._lane is None else self._lane.patience_s
-        if not patience_s and self._lane is not None:
+    def _take_next(self) -> bool:
+        """Whatever is next in the queue, where the end of the lane's turn goes once that is due."""
+        if self._lane is None:
+            return self._queue.take()
+        patience_s = self._lane.patience_s
+        if not patience_s:
             self._lane.end_turn_later()
-        return None if patience_s == math.inf else time.time() + patience_s
+        return self._queue.take(None if math.isinf(patience_s) else time.time() + patience_s)
 
     def _take(self, method: Method, call: Call) -> None:
         try:

@@ -109,7 +109,7 @@ class Lane:
                 for (model, version), line in self._lines.items()
                 if self.pick(model, version) is line.offer
             }
-            line = self._lines[name] = Line(offer, Company(self._parts.settings.company_wait_s))
+            line = self._lines[name] = Line(offer, Company(self._parts.settings.coalesce_wait_s))
         return line
 
     @property

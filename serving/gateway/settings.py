@@ -83,7 +83,7 @@ class Settings:
     coalesce: bool = True
     # Seconds such a call may wait for clients that were just answered, and often ask again at once: a round of 16
     # callers, and a bit. 0: it never waits.
-    company_wait_s: float = 0.002
+    coalesce_wait_s: float = 0.002
     # Most rows in one call to the model server; larger batches go in pieces. TensorFlow Serving's own limit where
     # batching is on and nothing else is said (its max_batch_size).
     max_model_server_batch: int = 1000
@@ -159,7 +159,7 @@ class Settings:
             self.max_buffered_bytes,
         )
         require(self.max_instances >= 1, "max_instances", "at least 1 instance", self.max_instances)
-        require(0 <= self.company_wait_s <= 1, "company_wait_s", "0 to 1 second", self.company_wait_s)
+        require(0 <= self.coalesce_wait_s <= 1, "coalesce_wait_s", "0 to 1 second", self.coalesce_wait_s)
         require(
             1 <= self.max_model_server_batch <= 2**20,
             "max_model_server_batch",

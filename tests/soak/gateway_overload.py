@@ -10,7 +10,6 @@ processors, so what the load takes is missing to the service.
 import collections
 import json
 import os
-import resource
 import sys
 import threading
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from serving.contract import ImageInput, ModelContract
 from serving.gateway.grpc_api import SERVICE as PREDICTION_SERVICE
 from serving.generated.atelier.prediction.v1 import prediction_pb2 as wire
 from tests import grpc_load, http_load
+from tests.bench.generators import cpu_of_children
 from tests.e2e.local_stack import LocalStack
 from tests.http_load import GAVE_UP, NEVER_SENT, Connection, Exchange, Load, send
 
@@ -95,11 +95,13 @@ DOORS = {"http": http_door, "grpc": grpc_door}
 def soak(stack: LocalStack, door: Door) -> int:
     carried(door)  # warms up
     calm_s = median_latency(calm(door))
-    with SendersWatch() as at_peak:
-        before = carried(door)
-    with MemoryWatch(gateway_processes(stack, door.name)) as memory, SendersWatch() as in_overload:
+    senders_s = [cpu_of_children()]
+    before = carried(door)
+    senders_s.append(cpu_of_children())
+    with MemoryWatch(gateway_processes(stack, door.name)) as memory:
         overload = door.load(OVERLOAD_S, CONNECTIONS, FACTOR * before / PROCESSES, 10 * DEADLINE_S)
         exchanges = send(overload, PROCESSES)
+    senders_s.append(cpu_of_children())
     recovery_s = time_to_recover(calm(door), calm_s)
     peak = (before + carried(door)) / 2
 
@@ -120,9 +122,10 @@ def soak(stack: LocalStack, door: Door) -> int:
     )
     print(f"senders late: p50 {quantile(late, 0.5) * 1e3:.0f} ms, p99 {quantile(late, 0.99) * 1e3:.0f} ms")
     print(f"refused: p50 {quantile(refused, 0.5) * 1e3:.0f} ms, p99 {quantile(refused, 0.99) * 1e3:.0f} ms")
+    at_peak_s, in_overload_s = np.diff(senders_s)
     print(
-        f"processors taken by the senders: {at_peak.cpu_s / PEAK_S:.2f} at the peak, "
-        f"{in_overload.cpu_s / OVERLOAD_S:.2f} in the overload, of {os.cpu_count()}"
+        f"processors taken by the senders: {at_peak_s / PEAK_S:.2f} at the peak, "
+        f"{in_overload_s / OVERLOAD_S:.2f} in the overload, of {os.cpu_count()}"
     )
     print(f"memory of the gateway: {memory.first / 1e6:.0f} MB, at most {memory.most / 1e6:.0f} MB")
     print(f"back to normal after {recovery_s:.1f} s (normal: p50 {calm_s * 1e3:.1f} ms)")
@@ -204,23 +207,6 @@ class MemoryWatch:
 
     def _now(self) -> int:
         return sum(process.memory_info().rss for process in self._processes)
-
-
-class SendersWatch:
-    """Processor time of the processes that sent: they have ended by then, and the stack's have not."""
-
-    cpu_s = 0.0
-
-    def __enter__(self) -> "SendersWatch":
-        self._before_s = self._ended_s()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.cpu_s = self._ended_s() - self._before_s
-
-    def _ended_s(self) -> float:
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return used.ru_utime + used.ru_stime
 
 
 if __name__ == "__main__":

@@ -127,7 +127,7 @@ class Door:
         """Until nothing more comes of what is in the queue, nor of who waits for company."""
         while self.queue or self.lane._lane._due:
             if not self.queue:
-                time.sleep(self.settings.company_wait_s)
+                time.sleep(self.settings.coalesce_wait_s)
                 self.lane.end_turn_later()
             self.step()
 

@@ -64,7 +64,7 @@ class Lane:
     def run(self, calls: int = 1) -> None:
         """End this turn, and answer what so many calls bring; nobody is waited for in vain."""
         for _ in range(calls):
-            self.clock.now += self.settings.company_wait_s
+            self.clock.now += self.settings.coalesce_wait_s
             self.lane.end_turn()
             until = time.monotonic() + 30
             while not self._ended:
@@ -135,7 +135,7 @@ def test_who_waits_goes_when_those_who_were_answered_have_come_again(lane):
     lane.lane.end_turn()
     assert list(lane.answers) == ["a"]
     assert len(lane.server.calls) == 1
-    assert lane.lane.patience_s == pytest.approx(lane.settings.company_wait_s)
+    assert lane.lane.patience_s == pytest.approx(lane.settings.coalesce_wait_s)
 
     lane.take("a again", "houses:regress", {"instances": [HOUSE]})
     lane.lane.end_turn()
@@ -147,14 +147,14 @@ def test_who_waits_goes_alone_where_nobody_comes(lane):
     lane.lane.end_turn()
     lane.take("b", "houses:regress", {"instances": [HOUSE]})
     lane.run()
-    lane.clock.now += lane.settings.company_wait_s
+    lane.clock.now += lane.settings.coalesce_wait_s
     assert lane.lane.patience_s == 0
     lane.lane.end_turn()
     assert len(lane.server.calls) == 2
 
 
 def test_without_a_wait_those_who_came_meanwhile_go_before_the_answers_are_sent():
-    lane = Lane(company_wait_s=0.0)
+    lane = Lane(coalesce_wait_s=0.0)
     lane.take("a", "houses:regress", {"instances": [HOUSE]})
     lane.lane.end_turn()
     lane.take("b", "houses:regress", {"instances": [HOUSE]})

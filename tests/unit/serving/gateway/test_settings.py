@@ -49,6 +49,7 @@ def test_the_environment_overrides_the_defaults():
         ("MAX_CONNECTIONS", "0"),
         ("MAX_BUFFERED_BYTES", "1000000"),
         ("MAX_INSTANCES", "0"),
+        ("COALESCE_WAIT_S", "1.5"),
         ("POLL_INTERVAL_S", "0"),
         ("GRACE_PERIOD_S", "-1"),
         ("LOG_LEVEL", "loud"),
