@@ -13,14 +13,14 @@ import time
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 TELLING = re.compile(rb"\r\n(content-length|retry-after|connection): *(\w+)", re.IGNORECASE)
 GAVE_UP = 0  # the status of a request that got no answer: in time, or before the connection was closed
 NEVER_SENT = -1  # … of one that was due when there was no connection for it, until the end
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What came back."""
 
     status: int  # in HTTP's words
@@ -42,8 +42,7 @@ class Load:
     drains: bool = False  # open loop: what was due and waits for a connection at the end is still sent, else given up
 
 
-@dataclass(frozen=True)
-class Exchange:
+class Exchange(NamedTuple):
     """One request and what became of it."""
 
     due_s: float  # after the start

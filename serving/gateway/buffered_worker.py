@@ -177,7 +177,10 @@ class BufferedWorker(ConnectionLoop):
             self._count_memory(connection)
         elif connection.keeps:
             self._wait(connection, Phase.IDLE, READ)
-            self._go_on(connection)
+            if connection.incoming.has_begun or connection.has_more():
+                self._go_on(connection)
+            else:  # as mostly: there is nothing to look at
+                self._count_memory(connection)
         else:
             self._linger(connection)
 

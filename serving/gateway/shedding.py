@@ -5,9 +5,13 @@ through gunicorn's parser a tenth; so the usual case, a request that came whole,
 """
 
 import re
+from functools import lru_cache
+
+from prometheus_client import Counter
 
 from serving.errors import Overloaded
 from serving.gateway.access_log import Answered, log_answered
+from serving.gateway.access_log import log as access_log
 from serving.gateway.admission import FULL
 from serving.gateway.incoming import Received
 from serving.gateway.parts import Parts
@@ -26,6 +30,7 @@ WHOLE = re.compile(rf"POST (?P<path>{PATH})(?:\?[^ ]*)? HTTP/1\.1(?P<fields>(?:\
 TELLING = re.compile(rb"\r\n(content-length|transfer-encoding|expect|connection|upgrade|x-request-id):[ \t]*([^\r\n]*)")
 
 OVERLOADED = problem_of(Overloaded(FULL))
+MAX_SERIES = 64  # that are remembered
 _NO_ID = "0" * len(request_id(""))
 
 
@@ -34,8 +39,8 @@ class Shedding:
 
     def __init__(self, parts: Parts) -> None:
         self._offers = parts.offers
-        self._requests = parts.metrics.requests
-        self._refusals = parts.metrics.refusals
+        self._metrics = parts.metrics
+        self._series = lru_cache(MAX_SERIES)(self._looked_up)
         self._tls = parts.settings.speaks_tls
         self._answer = answer_bytes(OVERLOADED, _NO_ID, tls=self._tls, is_last=False)
 
@@ -67,7 +72,14 @@ class Shedding:
         """Count and log a refusal, unless there is no such model: that is for the application to say."""
         if model not in self._offers.watches:
             return False
-        self._requests.labels(model, "", verb, "503").inc()
-        self._refusals.labels(model, OVERLOADED.kind.slug).inc()
-        log_answered(Answered(identifier, f"POST {model}:{verb}", verb, "503", 0.0, model))
+        requests, refusals = self._series(model, verb)
+        requests.inc()
+        refusals.inc()
+        if not access_log.disabled:
+            log_answered(Answered(identifier, f"POST {model}:{verb}", verb, "503", 0.0, model))
         return True
+
+    def _looked_up(self, model: str, verb: str) -> tuple[Counter, Counter]:
+        """A model's series, of requests and of refusals: to look them up takes longer than to count."""
+        requests = self._metrics.requests.labels(model, "", verb, "503")
+        return requests, self._metrics.refusals.labels(model, OVERLOADED.kind.slug)
