@@ -5,7 +5,7 @@ through gunicorn's parser a tenth; so the usual case, a request that came whole,
 """
 
 import re
-from functools import lru_cache
+from functools import cache
 
 from prometheus_client import Counter
 
@@ -30,7 +30,6 @@ WHOLE = re.compile(rf"POST (?P<path>{PATH})(?:\?[^ ]*)? HTTP/1\.1(?P<fields>(?:\
 TELLING = re.compile(rb"\r\n(content-length|transfer-encoding|expect|connection|upgrade|x-request-id):[ \t]*([^\r\n]*)")
 
 OVERLOADED = problem_of(Overloaded(FULL))
-MAX_SERIES = 64  # that are remembered
 _NO_ID = "0" * len(request_id(""))
 
 
@@ -40,7 +39,7 @@ class Shedding:
     def __init__(self, parts: Parts) -> None:
         self._offers = parts.offers
         self._metrics = parts.metrics
-        self._series = lru_cache(MAX_SERIES)(self._looked_up)
+        self._series = cache(self._looked_up)
         self._tls = parts.settings.speaks_tls
         self._answer = answer_bytes(OVERLOADED, _NO_ID, tls=self._tls, is_last=False)
 

@@ -206,6 +206,19 @@ def test_all_bodies_together_stay_within_memory_and_the_oldest_is_refused(patien
         assert clients[-1].is_open()
 
 
+def test_who_was_answered_and_stays_holds_no_memory(patient):
+    whole = json.dumps(HOUSE).encode().ljust(MAX_BODY_BYTES)
+    with ExitStack() as stack:
+        slow, *clients = [stack.enter_context(RawClient(patient.port)) for _ in range(7)]
+        slow.send(head(PATH, f"Content-Length: {len(whole)}") + whole[:MEGABYTE])
+        for client in clients:  # 12 MB in all
+            client.send(head(PATH, f"Content-Length: {len(whole)}") + whole)
+            assert client.response()[0] == 200
+
+        slow.send(whole[MEGABYTE:])
+        assert slow.response()[0] == 200
+
+
 def test_inflated_bodies_together_stay_within_memory_and_the_newest_is_refused(server):
     text = gzip.compress(json.dumps(HOUSE).encode().ljust(MAX_BODY_BYTES - 1))
     request = head(PATH, f"Content-Length: {len(text)}", "Content-Encoding: gzip") + text

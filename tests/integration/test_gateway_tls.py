@@ -3,12 +3,14 @@
 import http.client
 import json
 import signal
+import socket
 import ssl
 from contextlib import ExitStack, closing, suppress
 
 import grpc
 import pytest
 
+from serving.gateway.buffered_worker import RECEIVE_BYTES
 from serving.generated.atelier.prediction.v1 import prediction_pb2 as wire
 from tests.certificates import Authority
 from tests.fakes import FakeModelServer, WireModelServer, house_contract
@@ -117,6 +119,26 @@ def test_the_http_door_speaks_tls_and_no_client_holds_a_thread_by_it(server, aut
         assert ask(gateway.port, context)[0] == 200
         assert gateway.stop() == 0
         assert "Traceback" not in gateway.log()
+
+
+def test_what_tls_holds_back_is_read_once_the_answer_is_out(server, authority, door):
+    body_bytes = RECEIVE_BYTES - len(head(PATH, f"Content-Length: {RECEIVE_BYTES}"))
+    first = head(PATH, f"Content-Length: {body_bytes}") + json.dumps(HOUSE).encode().ljust(body_bytes)
+    assert len(first) == RECEIVE_BYTES
+    context = trusting(authority)
+    with gateway_process(server.address, "houses", **settings(door)) as gateway:
+        wait_until(lambda: is_ready(gateway.port, context), gateway.log)
+        (worker,) = gateway.workers()
+        with TlsClient(gateway.port, context) as client:
+            client.send(head("/livez", method="GET"))  # the handshake is over
+            assert client.response()[0] == 200
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * RECEIVE_BYTES)
+            worker.suspend()  # so that the first read takes all it can: the first request, and half of a record
+            client.send(first[:100])
+            client.send(first[100:] + head("/livez", method="GET"))
+            worker.resume()
+
+            assert [client.response()[0] for _ in range(2)] == [200, 200]
 
 
 def test_over_tls_every_answer_tells_browsers_to_come_by_tls_again(server, authority, door):
