@@ -30,6 +30,8 @@ ACCEPTS_IN_A_CROWD = 32
 # Who is dismissed at once lets the next one in, so many times a turn: with 32, clients who are here already got fewer
 # answers in a flood, with 4 about as many as with one (measured side by side).
 ACCEPTS_A_TURN = 4
+# A worker that has its share leaves a new connection to the others for so long, and takes it if none of them does.
+YIELD_S = 0.001
 # The reason that is counted for a connection closed for a newer one.
 MADE_ROOM = "made-room"
 # Deadlines are looked at this often, and gunicorn's main process is told that we live.
@@ -59,6 +61,8 @@ class ConnectionLoop(ThreadWorker):  # type: ignore[misc]
         self.max_keepalived = sys.maxsize  # gunicorn's own limit; ours is on all connections
         self._buffered_bytes = 0
         self._next_tick = 0.0
+        self._yields_until = 0.0
+        self._has_yielded = False
         self.heads = KnownHeads()
 
     def _begin(self, connection: Connection) -> None:
@@ -76,6 +80,13 @@ class ConnectionLoop(ThreadWorker):  # type: ignore[misc]
     def may_accept(self) -> bool:
         """Asked again and again until it says yes."""
         return True
+
+    def has_its_share(self) -> bool:
+        """A new connection should go to another worker."""
+        return False
+
+    def on_connections(self, count: int) -> None:
+        """So many are here now."""
 
     def patience_s(self) -> float:
         """How long a turn may wait for something to happen."""
@@ -98,8 +109,9 @@ class ConnectionLoop(ThreadWorker):  # type: ignore[misc]
         is_open = False
         while self.alive and self.is_parent_alive():
             is_open = is_open or self.may_accept()
-            self.set_accept_enabled(is_open and self._has_room())
-            self._turn(TICK_S if is_open else TICK_S / 20)
+            yields_s = max(0.0, self._yields_until - time.monotonic())
+            self.set_accept_enabled(is_open and self._has_room() and not yields_s)
+            self._turn(yields_s or (TICK_S if is_open else TICK_S / 20))
         self.alive = False
         self.set_accept_enabled(False)
         self._finish()
@@ -136,10 +148,20 @@ class ConnectionLoop(ThreadWorker):  # type: ignore[misc]
 
     def accept(self, listener: Any) -> None:
         """A client is waiting, or another worker was quicker. A crowd is let through faster than it queues up again."""
+        if self._yields():
+            return
         for _ in range(ACCEPTS_IN_A_CROWD if self._is_crowded() else ACCEPTS_A_TURN):
             connection = self._accept_one(listener)
             if connection is None or (connection in self._waiting and not self._is_crowded()):
                 return
+
+    def _yields(self) -> bool:
+        """Leave who waits to another worker, unless none has come for him just now."""
+        has_yielded, self._has_yielded = self._has_yielded, False
+        if has_yielded or not self.has_its_share():
+            return False
+        self._yields_until, self._has_yielded = time.monotonic() + YIELD_S, True
+        return True
 
     def _is_crowded(self) -> bool:
         return len(self._waiting) >= self.limits.max_connections
@@ -158,6 +180,7 @@ class ConnectionLoop(ThreadWorker):  # type: ignore[misc]
         incoming = Incoming(self.cfg, client, self.limits.max_body_bytes, self.heads)
         connection = Connection(client_socket, client, listener.getsockname(), incoming)
         self._waiting.put(connection, Phase.HEAD)
+        self.on_connections(len(self._waiting))
         self._guard(self._welcome, connection)
         return connection
 
@@ -182,6 +205,7 @@ class ConnectionLoop(ThreadWorker):  # type: ignore[misc]
         if connection in self._waiting:
             self._watch(connection, 0)
             self._waiting.remove(connection)
+            self.on_connections(len(self._waiting))
             self._buffered_bytes -= connection.counted_bytes
             connection.counted_bytes = 0
             connection.close()

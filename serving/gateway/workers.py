@@ -18,6 +18,7 @@ from serving.gateway.api_keys import ApiKeys, admitted_key, configured_keys
 from serving.gateway.buffered_worker import BufferedWorker
 from serving.gateway.connection import Connection, Phase
 from serving.gateway.connection_loop import ConnectionLimits
+from serving.gateway.fair_share import Shares
 from serving.gateway.http_api import create_app
 from serving.gateway.http_lane import HttpLane
 from serving.gateway.incoming import Received
@@ -41,6 +42,8 @@ LINGER_S = 30
 FIRST_LOOK_S = 5.0
 # Paths that kubelet and Prometheus ask for, who have no certificate to show.
 PROBES = frozenset({"/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"})
+# Places in the table of connections: old workers, which still answer, new ones, and as many again.
+SHARES_A_WORKER = 4
 # Seconds without a sign of life after which a worker is killed; gunicorn's default.
 WORKER_TIMEOUT_S = 30
 
@@ -53,6 +56,7 @@ class Workers(BaseApplication):  # type: ignore[misc]
         self._keys = keys
         self._bind = f"fd://{listener.detach()}"
         self.leaving = SharedFlag()
+        self.shares = Shares(SHARES_A_WORKER * settings.workers)
         self._looked_at: set[str] = set()
         self._metrics_folder = metrics_folder
         super().__init__()
@@ -72,12 +76,16 @@ class Workers(BaseApplication):  # type: ignore[misc]
             "certfile": self.settings.tls_cert_file or None,  # makes the scheme https; the worker's own context is used
             "sendfile": False,  # answers are collected before they are sent
             "control_socket_disable": True,
-            "child_exit": lambda _arbiter, worker: forget_worker(worker.pid, self._metrics_folder),
+            "child_exit": lambda _arbiter, worker: self._forget(worker),
             "proc_name": "atelier-gateway",
         }
         for name, value in options.items():
             self.cfg.set(name, value)
         configure_logging(self.settings)
+
+    def _forget(self, worker: "Worker") -> None:
+        forget_worker(worker.pid, self._metrics_folder)
+        self.shares.leave(worker.share)
 
     def load(self) -> Flask:
         """Build the parts; gunicorn calls this in each worker, after the fork."""
@@ -125,6 +133,7 @@ class Worker(BufferedWorker):
         self.limits = connection_limits(self.app.settings)
         self.busy_threads = self.app.settings.threads
         self.is_open = SharedFlag()
+        self.share = self.app.shares.join()
         self._lane: HttpLane | None = None
         self._began = time.monotonic()
 
@@ -177,7 +186,17 @@ class Worker(BufferedWorker):
         """Once the models were looked at: until then an older worker, or a moment later this one, can say more."""
         if self.app.has_looked() or time.monotonic() > self._began + FIRST_LOOK_S:
             self.is_open.set()
+            self.share.tell(0)
         return self.is_open.is_set()
+
+    def has_its_share(self) -> bool:
+        """Another worker has notably fewer connections."""
+        return bool(self.share.has_its_share)
+
+    def on_connections(self, count: int) -> None:
+        """Tell the others, while more may come."""
+        if self.alive:
+            self.share.tell(count)
 
     def is_leaving(self) -> bool:
         """This worker ends, or all of them do."""
@@ -201,6 +220,7 @@ class Worker(BufferedWorker):
         """Called with False when the worker stops, and also while it has all the connections it can hold."""
         super().set_accept_enabled(enabled)
         if not enabled and not self.alive:
+            self.share.close()
             for listener in self.sockets:
                 for _ in range(self.cfg.backlog):  # who connected before is still answered, but no endless crowd
                     if not select.select([listener], [], [], 0)[0]:
