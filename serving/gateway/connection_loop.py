@@ -111,7 +111,7 @@ class ConnectionLoop(ThreadWorker):  # type: ignore[misc]
             is_open = is_open or self.may_accept()
             yields_s = max(0.0, self._yields_until - time.monotonic())
             self.set_accept_enabled(is_open and self._has_room() and not yields_s)
-            self._turn(yields_s or (TICK_S if is_open else TICK_S / 20))
+            self._turn(min(yields_s or TICK_S, TICK_S if is_open else TICK_S / 20))
         self.alive = False
         self.set_accept_enabled(False)
         self._finish()

@@ -18,7 +18,7 @@ from serving.gateway.api_keys import ApiKeys, admitted_key, configured_keys
 from serving.gateway.buffered_worker import BufferedWorker
 from serving.gateway.connection import Connection, Phase
 from serving.gateway.connection_loop import ConnectionLimits
-from serving.gateway.fair_share import Shares
+from serving.gateway.fair_share import Place, Shares
 from serving.gateway.http_api import create_app
 from serving.gateway.http_lane import HttpLane
 from serving.gateway.incoming import Received
@@ -133,7 +133,7 @@ class Worker(BufferedWorker):
         self.limits = connection_limits(self.app.settings)
         self.busy_threads = self.app.settings.threads
         self.is_open = SharedFlag()
-        self.share = self.app.shares.join()
+        self.share: Place = self.app.shares.join()
         self._lane: HttpLane | None = None
         self._began = time.monotonic()
 
@@ -191,7 +191,7 @@ class Worker(BufferedWorker):
 
     def has_its_share(self) -> bool:
         """Another worker has notably fewer connections."""
-        return bool(self.share.has_its_share)
+        return self.share.has_its_share
 
     def on_connections(self, count: int) -> None:
         """Tell the others, while more may come."""
