@@ -10,7 +10,6 @@ import pytest
 from tests.fakes import FakeModelServer, WireModelServer, house_contract
 from tests.gateway_process import DEADLINE_S, GatewayProcess, gateway_process, wait_until
 
-
 COMMAND = ("-m", "tests.patient_gateway", "http")
 
 
