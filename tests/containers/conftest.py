@@ -21,10 +21,12 @@ def engine():
 
 @pytest.fixture(scope="session")
 def images(engine):
-    """The three images, built from this checkout as `make images` builds them."""
+    """The images, built from this checkout as `make images` builds them; earlier ones, nameless now, are removed."""
     environ = {**os.environ, "ATELIER_BUILD_NETWORK": "host"}
     built = subprocess.run(["make", "images"], capture_output=True, text=True, check=False, env=environ)
     assert built.returncode == 0, built.stdout[-3000:] + built.stderr[-3000:]
+    nameless = ["docker", "image", "prune", "--force", "--filter", "label=com.docker.compose.project=atelier"]
+    subprocess.run(nameless, capture_output=True, check=True)
 
 
 @pytest.fixture(scope="session")

@@ -63,12 +63,12 @@ class Podman:
 @pytest.fixture(scope="module")
 def podman(images, podman_environ, tmp_path_factory):
     running = Podman(podman_environ, tmp_path_factory.mktemp("play"))
-    for image in IMAGES:
-        running("pull", "--quiet", f"docker-daemon:atelier/{image}:{__version__}")
+    copies = [running("pull", "--quiet", f"docker-daemon:atelier/{image}:{__version__}") for image in IMAGES]
     running.remove()
     running("network", "create", NETWORK)
     yield running
     running.remove()
+    running("image", "rm", *copies)
 
 
 @pytest.fixture(scope="module")
