@@ -34,6 +34,16 @@ def test_an_image_holds_every_module_of_ours_that_its_process_imports(part, entr
 
 
 @pytest.mark.parametrize("part", ENTRIES)
+def test_a_new_revision_does_not_make_the_layers_of_the_last_one_anew(part):
+    """Whatever follows an argument or a label is built again when that changes."""
+    final_stage = (Path(part) / "Dockerfile").read_text().rsplit("\nFROM ", 1)[1]
+    instructions = re.findall(r"^([A-Z]+) ", final_stage, re.MULTILINE)
+    first = instructions.index("ARG")
+    assert "COPY" in instructions[:first]
+    assert set(instructions[first:]) == {"ARG", "LABEL"}
+
+
+@pytest.mark.parametrize("part", ENTRIES)
 def test_an_image_installs_what_is_locked_and_tested(part):
     def pins(file):
         return set(re.findall(r"^([\w.-]+(?:\[[\w,-]+\])?==\S+)", file.read_text(), re.MULTILINE))
