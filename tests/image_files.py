@@ -21,11 +21,18 @@ def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
     return file.getvalue()
 
 
+def chunk(kind: bytes, content: bytes = b"") -> bytes:
+    """A piece of a PNG."""
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def segment(marker: int, content: bytes = b"") -> bytes:
+    """A piece of a JPEG."""
+    return struct.pack(">BBH", 0xFF, marker, 2 + len(content)) + content
+
+
 def empty_png(width: int, height: int) -> bytes:
     """A header that promises an image, and a compressed nothing."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")

@@ -5,18 +5,21 @@ What is wrong with an array is not looked at here.
 
 import base64
 import binascii
+from collections.abc import Callable
 from typing import Any
 
 from serving.contract import ImageInput
-from serving.gateway.encoded_images import MAX_PIXELS, EncodedImage, UnreadableImage, decode_image, open_image
+from serving.gateway.encoded_images import MAX_PIXELS, EncodedImage, decode_image, open_image
+from serving.gateway.image_pieces import UnreadableImage
 from serving.gateway.violations import Path, invalid, kind_of
 
 
-def read_files(spec: ImageInput, instances: list[Any]) -> list[Any]:
+def read_files(spec: ImageInput, instances: list[Any], time_left_s: Callable[[], float]) -> list[Any]:
     """The instances, with arrays in the place of all that was encoded.
 
     Raises:
         InvalidInput: with a pointer to the first that cannot be read: decoding is too dear to go on after that.
+        DeadlineExceeded: while the images of other requests were decoded.
     """
     pixels_left = MAX_PIXELS
     arrays: list[Any] = []
@@ -26,7 +29,7 @@ def read_files(spec: ImageInput, instances: list[Any]) -> list[Any]:
         if type(file) is EncodedImage:
             try:
                 image = open_image(file, pixels_left)
-                arrays.append(decode_image(spec, image))
+                arrays.append(decode_image(spec, image, time_left_s()))
             except UnreadableImage as error:
                 raise invalid(path, str(error)) from error
             pixels_left -= image.width * image.height

@@ -5,7 +5,7 @@ and says why.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any
 
@@ -14,21 +14,23 @@ from numpy.typing import NDArray
 
 from serving.contract import ImageInput
 from serving.errors import Violation
+from serving.gateway.encoded_images import endless
 from serving.gateway.image_files import read_files
 from serving.gateway.json_numbers import as_float64
 from serving.gateway.model_server import Tensor
 from serving.gateway.violations import Path, kind_of, refuse, violation
 
 
-def read_images(spec: ImageInput, instances: list[Any]) -> Tensor:
+def read_images(spec: ImageInput, instances: list[Any], time_left_s: Callable[[], float] = endless) -> Tensor:
     """Check raw images: one tensor of shape (batch, *spec.shape), as `to_tensor` makes it.
 
     Raises:
         InvalidInput: with a pointer to each wrong row or pixel.
+        DeadlineExceeded: while the files of other requests were decoded.
     """
     pixels = _accept_bytes(spec, instances)
     if pixels is None:
-        instances = read_files(spec, instances)
+        instances = read_files(spec, instances, time_left_s)
         pixels = _accept(spec, instances)
     if pixels is None:
         raise refuse(_explain(spec, instances))

@@ -1,9 +1,11 @@
 """Raw instances become the model's input tensors, as its contract says. Knows no transport and no model."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from serving.contract import ImageInput, ModelContract
+from serving.gateway.encoded_images import endless
 from serving.gateway.features import accept_features, read_features
 from serving.gateway.images import accept_images, read_images, to_tensor
 from serving.gateway.model_server import Tensors
@@ -48,16 +50,19 @@ def check_batch(instances: Any, max_instances: int) -> Instances:
     return instances
 
 
-def read_instances(contract: ModelContract, instances: Instances) -> Tensors:
+def read_instances(
+    contract: ModelContract, instances: Instances, time_left_s: Callable[[], float] = endless
+) -> Tensors:
     """Input tensor name -> array whose first dimension is the batch, as the contract's signature takes it.
 
     Raises:
         InvalidInput: with a pointer to each place that breaks the contract.
+        DeadlineExceeded: it waited too long for a turn to decode files.
     """
     if isinstance(instances, TensorBatch):
         return read_tensors(contract, instances)
     if isinstance(contract.input, ImageInput):
-        return {contract.input.tensor: read_images(contract.input, instances)}
+        return {contract.input.tensor: read_images(contract.input, instances, time_left_s)}
     return read_features(contract.input, instances)
 
 

@@ -15,6 +15,7 @@ from serving.errors import DeadlineExceeded, ModelNotReady, WrongTask
 from serving.gateway import phases
 from serving.gateway.admission import Admission
 from serving.gateway.answers import Answer, check_top_k, to_answers
+from serving.gateway.encoded_images import endless
 from serving.gateway.instances import Instances, check_batch, read_instances, split_block
 from serving.gateway.model_server import SignatureRunner, Tensors, VersionGone
 from serving.gateway.outputs import Outputs, check_outputs
@@ -135,7 +136,7 @@ class Predictor:
         raise ModelNotReady(call.model, "its versions went away faster than they could be asked")
 
     def _ask(self, call: Call, offer: Offer, expires: float) -> Prediction:
-        asked = prepare(call, offer, self._max_instances)
+        asked = prepare(call, offer, self._max_instances, lambda: self._left(expires))
         left_s = self._left(expires)
         outputs = self._server.predict(call.model, offer.version, asked.inputs, left_s, offer.contract.signature)
         return asked.answered(outputs)
@@ -154,12 +155,12 @@ def check_verb(verb: str, contract: ModelContract) -> None:
         raise WrongTask(contract.name, contract.task, verb)
 
 
-def prepare(call: Call, offer: Offer, max_instances: int) -> Asked:
-    """Check a call against the contract, and make tensors of it."""
+def prepare(call: Call, offer: Offer, max_instances: int, time_left_s: Callable[[], float] = endless) -> Asked:
+    """Check a call against the contract, and make tensors of it, in the time that is left."""
     check_verb(call.verb, offer.contract)
     instances = check_batch(split_block(offer.contract, call.instances), max_instances)
     top_k = check_top_k(offer.contract, call.top_k)
-    inputs = read_instances(offer.contract, instances)
+    inputs = read_instances(offer.contract, instances, time_left_s)
     phases.lap("validation")
     return Asked(offer, inputs, top_k)
 

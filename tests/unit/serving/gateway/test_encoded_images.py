@@ -1,28 +1,29 @@
+import struct
+import threading
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
 from serving.contract import ImageInput
-from serving.gateway.encoded_images import (
-    MAX_PIXELS,
-    MAX_SCANS,
-    START_OF_SCAN,
-    UnreadableImage,
-    decode_image,
-    open_image,
-)
-from tests.image_files import empty_png, png, saved
+from serving.errors import DeadlineExceeded
+from serving.gateway import turns
+from serving.gateway.encoded_images import MAX_PIXELS, decode_image, endless, open_image
+from serving.gateway.image_pieces import MAX_PIECES, MAX_SCANS, UnreadableImage
+from tests.image_files import chunk, empty_png, png, saved, segment
 
 SPEC = ImageInput("pixels", (28, 28), 0, 255, 1 / 255)
 GRADIENT = np.arange(784, dtype=np.uint32).reshape(28, 28).astype(np.uint8)
 
+JPEG, PNG = saved(Image.fromarray(GRADIENT), "JPEG"), png(GRADIENT)
+START_OF_SCAN, END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
 NOISE = np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)
 
 
 def decoded(file: bytes, spec: ImageInput = SPEC) -> np.ndarray:
-    return np.array(decode_image(spec, open_image(file))).reshape(spec.shape)
+    return np.array(decode_image(spec, open_image(file), endless())).reshape(spec.shape)
 
 
 def test_a_grey_image_of_the_right_size_comes_through_unchanged():
@@ -62,6 +63,16 @@ def test_what_is_transparent_is_black():
     image = Image.new("RGBA", (28, 28), (255, 255, 255, 0))
 
     assert decoded(saved(image, "PNG")).max() == 0
+
+
+@pytest.mark.parametrize("levels", [np.uint8, np.uint16])
+def test_a_level_of_grey_that_is_transparent_is_black(levels):
+    white, grey = np.iinfo(levels).max, np.iinfo(levels).max // 3
+    half = np.full((28, 28), white, levels)
+    half[:, :14] = grey
+
+    pixels = decoded(png(half, transparency=int(white)))
+    assert (pixels[:, 14:].max(), set(pixels[:, :14].ravel())) == (0, {85})
 
 
 def test_a_larger_image_is_averaged_and_not_sampled():
@@ -113,14 +124,76 @@ def test_a_bomb_is_refused_before_it_is_decoded(size):
         open_image(empty_png(*size))
 
 
-def test_a_jpeg_that_would_be_decoded_over_and_over_is_refused_before_it_is():
-    progressive = saved(Image.fromarray(GRADIENT), "JPEG", progressive=True)
-    *start, last_scan = progressive.split(START_OF_SCAN)
-    scans = START_OF_SCAN.join([*start, *[last_scan.removesuffix(b"\xff\xd9")] * MAX_SCANS])
+def scanned(times: int, between: bytes = b"") -> bytes:
+    """A progressive JPEG whose last scan comes so many times."""
+    *start, last = saved(Image.fromarray(GRADIENT), "JPEG", progressive=True).split(START_OF_SCAN)
+    last = last.removesuffix(END_OF_IMAGE) + between
+    return START_OF_SCAN.join([*start, *[last] * times]) + END_OF_IMAGE
 
-    assert decoded(progressive).shape == (28, 28)
+
+# The index of further images in a file (CIPA DC-007), of two images: Pillow takes such a JPEG for another format.
+INDEX = segment(
+    0xE2,
+    b"MPF\0MM\0*\0\0\0\x08" + struct.pack(">HHHIIHHIII", 2, 0xB001, 4, 1, 2, 0xB002, 7, 32, 38, 0) + bytes(32),
+)
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        lambda file: file,
+        lambda file: file[:2] + INDEX + file[2:],
+        lambda file: file.replace(START_OF_SCAN, b"\xff\x02\xff\xff" + START_OF_SCAN),
+        lambda file: file.replace(START_OF_SCAN, b"\xff\xff" + START_OF_SCAN),
+    ],
+    ids=["plain", "with an index of images", "behind a marker that means nothing", "behind fill bytes"],
+)
+def test_a_jpeg_that_would_be_decoded_over_and_over_is_refused_before_it_is(hidden):
+    assert decoded(scanned(1)).shape == (28, 28)
     with pytest.raises(UnreadableImage, match=f"expected a JPEG of at most {MAX_SCANS} scans"):
-        open_image(scans + b"\xff\xd9")
+        open_image(hidden(scanned(MAX_SCANS)))
+
+
+@pytest.mark.parametrize("behind", [b"", bytes(9), START_OF_SCAN * 99, END_OF_IMAGE + scanned(99)])
+def test_what_a_camera_puts_behind_a_photograph_is_not_looked_at(behind):
+    alone = scanned(1)
+
+    np.testing.assert_array_equal(decoded(alone + behind), decoded(alone))
+
+
+def test_a_photograph_that_holds_another_as_a_thumbnail_is_read():
+    with_thumbnail = JPEG[:2] + segment(0xE1, b"Exif\0\0" + scanned(99)) + JPEG[2:]
+
+    np.testing.assert_array_equal(decoded(with_thumbnail), decoded(JPEG))
+
+
+def test_the_first_of_the_images_in_a_file_is_taken():
+    np.testing.assert_array_equal(decoded(JPEG[:2] + INDEX + JPEG[2:] + scanned(1)), decoded(JPEG))
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        (JPEG[:2] + segment(0xE9) * MAX_PIECES + JPEG[2:], "a JPEG of at most 10000 segments"),
+        (JPEG[:2] + b"\xff" * MAX_PIECES + JPEG[2:], "a JPEG of at most 10000 segments"),
+        (JPEG[:-2] + segment(0xDD, bytes(2)) * MAX_PIECES + JPEG[-2:], "a JPEG of at most 10000 segments"),
+        (PNG[:33] + chunk(b"prVt") * MAX_PIECES + PNG[33:], "a PNG of at most 10000 chunks"),
+        (PNG[:-12] + chunk(b"IDAT") * MAX_PIECES + PNG[-12:], "a PNG of at most 10000 chunks"),
+    ],
+    ids=["empty segments", "fill bytes", "empty segments between scans", "empty chunks", "empty chunks at the end"],
+)
+def test_a_file_of_ever_so_many_pieces_is_refused_before_a_decoder_takes_them_one_by_one(file, expected):
+    with pytest.raises(UnreadableImage, match=f"expected {expected}, got more"):
+        open_image(file)
+
+
+@pytest.mark.parametrize(
+    "file",
+    [JPEG[:2] + segment(0xE9, b"text") * 99 + JPEG[2:], PNG[:33] + chunk(b"tEXt", b"a\0b") * 99 + PNG[33:]],
+    ids=["segments", "chunks"],
+)
+def test_a_hundred_pieces_are_nothing_unusual(file):
+    assert decoded(file).shape == (28, 28)
 
 
 @pytest.mark.parametrize(
@@ -139,9 +212,6 @@ def test_a_broken_image_is_refused(file):
         decoded(file)
 
 
-JPEG = saved(Image.fromarray(GRADIENT), "JPEG")
-
-
 @given(file=st.sampled_from([JPEG, png(NOISE)]), at=st.integers(0, 2000), junk=st.binary(min_size=1, max_size=8))
 def test_a_damaged_file_is_read_or_refused_and_nothing_else(file, at, junk):
     damaged = bytearray(file)
@@ -152,3 +222,41 @@ def test_a_damaged_file_is_read_or_refused_and_nothing_else(file, at, junk):
     except UnreadableImage:
         return
     assert pixels.shape == (28, 28)
+
+
+def test_who_waits_for_others_images_lets_others_compute_and_ends_in_time(monkeypatch):
+    """One image is decoded at a time; as many as there are turns wait for it, and one more."""
+    decodes, may_end = threading.Event(), threading.Event()
+    ended_when_told: list[bool] = []
+
+    def slow(*_: object) -> None:
+        decodes.set()
+        ended_when_told.append(may_end.wait(20))
+        raise OSError
+
+    monkeypatch.setattr(ImageOps, "exif_transpose", slow)
+
+    def decode(timeout_s: float, outcomes: list[Exception]) -> None:
+        try:
+            with turns.taken():
+                decode_image(SPEC, open_image(PNG), timeout_s)
+        except (UnreadableImage, DeadlineExceeded) as error:
+            outcomes.append(error)
+
+    first: list[Exception] = []
+    decoding = threading.Thread(target=decode, args=(endless(), first))
+    decoding.start()
+    assert decodes.wait(60)
+    patient: list[Exception] = []
+    waiting = [threading.Thread(target=decode, args=(60, patient)) for _ in range(turns.MOST)]
+    for thread in waiting:
+        thread.start()
+    hurried: list[Exception] = []
+    decode(0.01, hurried)
+    assert [type(error) for error in hurried] == [DeadlineExceeded]
+
+    may_end.set()
+    for thread in [decoding, *waiting]:
+        thread.join(60)
+    assert [type(error) for error in first + patient] == [UnreadableImage] * (1 + turns.MOST)
+    assert all(ended_when_told)
