@@ -13,6 +13,10 @@ from typing import Any, TypeVar, get_type_hints
 
 PREFIX = "ATELIER_"
 
+# int() and float() also take 1_000, and other scripts' digits.
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+
 # Names that only some of the project's processes read. One environment (a shell, a compose file) may carry them all,
 # so none of them is a misspelling anywhere.
 SHARED_NAMES = frozenset(
@@ -90,12 +94,14 @@ def _string(text: str) -> str:
 
 
 def _integer(text: str) -> int:
-    if not re.fullmatch(r"[+-]?[0-9]+", text):  # int() also takes 1_000 and other scripts' digits
+    if not _INTEGER.fullmatch(text):
         raise ValueError
     return int(text)
 
 
 def _number(text: str) -> float:
+    if not _NUMBER.fullmatch(text):
+        raise ValueError
     value = float(text)
     if not math.isfinite(value):
         raise ValueError

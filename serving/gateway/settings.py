@@ -116,8 +116,8 @@ class Settings:
             self.models_file,
         )
         host, _, port = self.model_server.rpartition(":")
-        is_address = bool(host) and port.isascii() and port.isdecimal() and 0 < int(port) < 65536
-        require(is_address, "model_server", "host:port", self.model_server)
+        is_port = port.isascii() and port.isdecimal() and len(port) <= 5 and 0 < int(port) < 65536
+        require(bool(host) and is_port, "model_server", "host:port", self.model_server)
         for field_name in ("http_port", "grpc_port", "grpc_metrics_port"):
             port_number = getattr(self, field_name)
             require(0 < port_number < 65536, field_name, "a port from 1 to 65535", port_number)

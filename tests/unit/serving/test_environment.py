@@ -32,6 +32,13 @@ def test_reads_every_type_from_its_variable():
     assert Settings(("fashion", "housing"), "0.0.0.0", 80, 0.5, True) == environment.read(Settings, environ)
 
 
+@pytest.mark.parametrize(("text", "number"), [("10", 10), ("+.5", 0.5), ("2.", 2), ("1e-3", 0.001), ("-1E+2", -100)])
+def test_a_number_may_have_a_sign_a_fraction_and_an_exponent(text, number):
+    environ = {"ATELIER_MODELS": "fashion", "ATELIER_TIMEOUT_S": text}
+
+    assert environment.read(Settings, environ).timeout_s == number
+
+
 def test_what_is_not_set_has_its_default():
     assert Settings(("fashion",)) == environment.read(Settings, {"ATELIER_MODELS": "fashion"})
 
@@ -46,6 +53,10 @@ def test_what_is_not_set_has_its_default():
         ("ATELIER_TIMEOUT_S", "soon", "ATELIER_TIMEOUT_S: expected a number, got 'soon'"),
         ("ATELIER_TIMEOUT_S", "nan", "ATELIER_TIMEOUT_S: expected a number, got 'nan'"),
         ("ATELIER_TIMEOUT_S", "inf", "ATELIER_TIMEOUT_S: expected a number, got 'inf'"),
+        ("ATELIER_TIMEOUT_S", "1e999", "ATELIER_TIMEOUT_S: expected a number, got '1e999'"),
+        ("ATELIER_TIMEOUT_S", "1_0", "ATELIER_TIMEOUT_S: expected a number, got '1_0'"),
+        ("ATELIER_TIMEOUT_S", "١٠", "ATELIER_TIMEOUT_S: expected a number, got '١٠'"),
+        ("ATELIER_TIMEOUT_S", ".", "ATELIER_TIMEOUT_S: expected a number, got '.'"),
         ("ATELIER_VERBOSE", "yes", "ATELIER_VERBOSE: expected true or false, got 'yes'"),
         ("ATELIER_HOST", " ", "ATELIER_HOST: expected a text that is not empty, got ' '"),
         ("ATELIER_MODELS", "", "ATELIER_MODELS: expected different names with commas between them, got ''"),

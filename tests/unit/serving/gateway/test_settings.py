@@ -37,6 +37,8 @@ def test_the_environment_overrides_the_defaults():
         ("MODEL_SERVER", ":8500"),
         ("MODEL_SERVER", "localhost:http"),
         ("MODEL_SERVER", "localhost:0"),
+        ("MODEL_SERVER", "localhost:65536"),
+        ("MODEL_SERVER", "localhost:" + "9" * 5000),
         ("HTTP_PORT", "0"),
         ("HTTP_PORT", "65536"),
         ("WORKERS", "0"),
