@@ -18,7 +18,7 @@ from serving.gateway.encoded_images import endless
 from serving.gateway.image_files import read_files
 from serving.gateway.json_numbers import as_float64
 from serving.gateway.model_server import Tensor
-from serving.gateway.violations import Path, kind_of, refuse, violation
+from serving.gateway.violations import Path, kind_of, refuse, violation, wrong_integer
 
 
 def read_images(spec: ImageInput, instances: list[Any], time_left_s: Callable[[], float] = endless) -> Tensor:
@@ -65,7 +65,7 @@ def to_tensor(spec: ImageInput, pixels: NDArray[Any]) -> Tensor | None:
 
 def explain_pixel(spec: ImageInput, value: Any, path: Path) -> Iterator[Violation]:
     """What is wrong with one raw value, if anything is."""
-    if got := _wrong_pixel(spec, value):
+    if got := wrong_integer(spec.minimum, spec.maximum, value):
         yield violation(path, f"expected an integer from {spec.minimum} to {spec.maximum}, got {got}")
 
 
@@ -147,19 +147,6 @@ def _explain_level(spec: ImageInput, value: Any, shape: tuple[int, ...], path: P
     else:
         for index, item in enumerate(value):
             yield from _explain_level(spec, item, shape[1:], (*path, index))
-
-
-def _wrong_pixel(spec: ImageInput, value: Any) -> str | None:
-    """What kind of wrong pixel this is, or None if it is a right one."""
-    if type(value) not in (int, float):
-        return kind_of(value)
-    if type(value) is float and math.isnan(value):  # which fails on an integer beyond 1e308
-        return "not a number"
-    if value > spec.maximum:
-        return "a larger number"
-    if value < spec.minimum:
-        return "a smaller number"
-    return None if value == int(value) else "a fraction"
 
 
 def _whole(spec: ImageInput) -> str:

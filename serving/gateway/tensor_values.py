@@ -11,10 +11,10 @@ from serving.contract import FeatureInput, ImageInput, ModelContract
 from serving.errors import Violation
 from serving.gateway.features import explain_number, to_float32
 from serving.gateway.images import explain_pixel, to_tensor
-from serving.gateway.json_numbers import as_float64
+from serving.gateway.json_numbers import as_float64, as_integers
 from serving.gateway.model_server import Tensor
-from serving.gateway.raw_tensors import DATATYPES, RawTensor, TensorBatch
-from serving.gateway.violations import Path, invalid, refuse, refuse_any, violation
+from serving.gateway.raw_tensors import DATATYPES, INTEGERS, RawTensor, TensorBatch
+from serving.gateway.violations import Path, invalid, refuse, refuse_any, violation, wrong_integer
 
 
 def read_tensors(contract: ModelContract, batch: TensorBatch) -> dict[str, Tensor]:
@@ -33,7 +33,7 @@ def read_tensors(contract: ModelContract, batch: TensorBatch) -> dict[str, Tenso
 def _read(contract: ModelContract, index: int, tensor: RawTensor) -> Tensor:
     path: Path = ("inputs", index, "data")
     values = _elements(tensor, path)
-    array = _accept(contract, values)
+    array = _accept(contract, tensor.datatype, values)
     if array is None:
         raise refuse(_explain_elements(contract, tensor, values, path))
     return array.reshape(tensor.shape)
@@ -76,11 +76,16 @@ def _flatten(values: list[Any], shape: tuple[int, ...]) -> list[Any] | None:
     return level
 
 
-def _accept(contract: ModelContract, values: list[Any] | NDArray[Any]) -> Tensor | None:
-    numbers = as_float64(values) if isinstance(values, list) else values
+def _accept(contract: ModelContract, datatype: str, values: list[Any] | NDArray[Any]) -> Tensor | None:
+    numbers = _numbers(datatype, values) if isinstance(values, list) else values
     if numbers is None:
         return None
     return to_tensor(contract.input, numbers) if isinstance(contract.input, ImageInput) else to_float32(numbers)
+
+
+def _numbers(datatype: str, values: list[Any]) -> NDArray[Any] | None:
+    """None where one is no number of that datatype."""
+    return as_integers(values, INTEGERS[datatype]) if datatype in INTEGERS else as_float64(values)
 
 
 def _explain_elements(
@@ -89,10 +94,21 @@ def _explain_elements(
     is_nested = isinstance(tensor.values, list) and _is_nested(tensor.values)
     for index, value in enumerate(values if isinstance(values, list) else values.tolist()):
         place = tuple(map(int, np.unravel_index(index, tensor.shape))) if is_nested else (index,)
-        if isinstance(contract.input, ImageInput):
-            yield from explain_pixel(contract.input, value, (*path, *place))
-        else:
-            yield from explain_number(value, (*path, *place))
+        yield from _explain_element(contract, tensor.datatype, value, (*path, *place))
+
+
+def _explain_element(contract: ModelContract, datatype: str, value: Any, path: Path) -> Iterator[Violation]:
+    """What the contract has against it, or else its datatype."""
+    spec = contract.input
+    found = explain_pixel(spec, value, path) if isinstance(spec, ImageInput) else explain_number(value, path)
+    return iter(list(found) or _explain_integer(datatype, value, path))
+
+
+def _explain_integer(datatype: str, value: Any, path: Path) -> Iterator[Violation]:
+    if datatype in INTEGERS:
+        reach = np.iinfo(INTEGERS[datatype])
+        if got := wrong_integer(reach.min, reach.max, value):
+            yield violation(path, f"expected an integer from {reach.min} to {reach.max}, as {datatype} is, got {got}")
 
 
 def _explain_shared(spec: FeatureInput, batch: TensorBatch, arrays: Mapping[str, Tensor]) -> Iterator[Violation]:

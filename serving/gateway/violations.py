@@ -1,5 +1,6 @@
 """Words for what is wrong with an input: JSON pointers and kinds of values, never the values. Knows no model."""
 
+import math
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -28,6 +29,19 @@ _KINDS: dict[type, str] = {
 def kind_of(value: Any) -> str:
     """What kind of value this is, with its article."""
     return next(_KINDS[cls] for cls in type(value).__mro__ if cls in _KINDS)
+
+
+def wrong_integer(minimum: int, maximum: int, value: Any) -> str | None:
+    """What kind of value this is instead of an integer of that range; None if it is one."""
+    if type(value) not in (int, float):
+        return kind_of(value)
+    if type(value) is float and math.isnan(value):  # which fails on an integer beyond 1e308
+        return "not a number"
+    if value > maximum:
+        return "a larger number"
+    if value < minimum:
+        return "a smaller number"
+    return None if value == int(value) else "a fraction"
 
 
 def pointer(path: Path) -> str:

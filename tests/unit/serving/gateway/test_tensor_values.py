@@ -62,6 +62,26 @@ def test_features_become_what_the_same_instance_becomes_or_are_refused_alike(row
         )
 
 
+@pytest.mark.parametrize(
+    ("datatype", "row"),
+    [
+        ("UINT8", [0, 255]),
+        ("INT8", [-128, 127.0]),
+        ("INT64", [-(2**63), 2**63 - 1]),
+        ("UINT64", [0, 2**64 - 1]),
+        ("INT16", [-0.0, 3.0]),
+    ],
+)
+def test_whole_numbers_up_to_the_ends_of_their_datatype_are_taken(datatype: str, row: list[float]):
+    np.testing.assert_array_equal([np.float32(row)], read_tensors(HOUSES, features(row, datatype))["features"])
+
+
+def test_other_datatypes_take_any_number():
+    np.testing.assert_array_equal(
+        [np.float32([8.3252, -122.23])], read_tensors(HOUSES, features([8.3252, -122.23]))["features"]
+    )
+
+
 PIXEL = "expected an integer from 0 to 255, got "
 REFUSALS = {
     "a byte short": (pixels(bytes(11)), "/inputs/0/data", "expected 12 values, got 11"),
@@ -82,6 +102,29 @@ REFUSALS = {
         "expected a finite 32-bit number, got one that is not",
     ),
     "beyond 32 bits": (features(np.array([1e39, 1]).tobytes(), "FP64"), "/inputs/0/data/0", "a finite 32-bit number"),
+    "a fraction for an integer": (
+        features([41, 8.3252], "INT64"),
+        "/inputs/0/data/1",
+        "expected an integer from -9223372036854775808 to 9223372036854775807, as INT64 is, got a fraction",
+    ),
+    "a number below its datatype": (
+        features([41, -122.23], "UINT8"),
+        "/inputs/0/data/1",
+        "expected an integer from 0 to 255, as UINT8 is, got a smaller number",
+    ),
+    "a number above its datatype": (
+        features([300, 1], "UINT8"),
+        "/inputs/0/data/0",
+        "as UINT8 is, got a larger number",
+    ),
+    "a number just above its datatype": (features([2**63, 1], "INT64"), "/inputs/0/data/0", "got a larger number"),
+    "a number beyond any datatype": (features([10**400, 1], "INT64"), "/inputs/0/data/0", "a finite 32-bit number"),
+    "a pixel above its datatype": (
+        pixels([0] * 11 + [200], "INT8"),
+        "/inputs/0/data/11",
+        "expected an integer from -128 to 127, as INT8 is, got a larger number",
+    ),
+    "a boolean for an integer": (features([True, 1], "INT64"), "/inputs/0/data/0", "expected a number, got a boolean"),
     "null": (features([1, None]), "/inputs/0/data/1", "expected a number, got null"),
 }
 
