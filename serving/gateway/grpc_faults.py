@@ -21,11 +21,16 @@ from serving.errors import (
     TooManyRequests,
     Unauthenticated,
     UnknownModel,
+    Violation,
     WrongTask,
 )
 from serving.gateway.explanations import BUG_DETAIL, RETRY_AFTER_S, explain
 
 DOMAIN = "atelier"
+# A client may refuse a call whose trailers pass 8 kB, whatever its fault: a status goes there in base64 (a third more),
+# and its message once again, percent-encoded (up to three times as long).
+MAX_TEXT_BYTES = 500
+MAX_VIOLATIONS_BYTES = 4000
 
 
 @dataclass(frozen=True)
@@ -73,15 +78,29 @@ def fault_of(error: Exception) -> Fault:
     if not isinstance(error, ServingError):
         return Fault(BUG, BUG_DETAIL)
     kind = KINDS[type(error)]
-    return Fault(kind, explain(error), _details(error, kind))
+    return Fault(kind, _shortened(explain(error)), _details(error, kind))
 
 
 def _details(error: ServingError, kind: Kind) -> tuple[Message, ...]:
     if isinstance(error, InvalidInput):
-        violations = [BadRequest.FieldViolation(field=v.pointer, description=v.detail) for v in error.violations]
-        return (BadRequest(field_violations=violations),)
+        return (_bad_request(error.violations),)
     if isinstance(error, TooManyRequests):
         return (RetryInfo(retry_delay=Duration(seconds=math.ceil(error.retry_after_s))),)
     if kind.code is grpc.StatusCode.UNAVAILABLE:
         return (RetryInfo(retry_delay=Duration(seconds=RETRY_AFTER_S)),)
     return ()
+
+
+def _bad_request(violations: tuple[Violation, ...]) -> BadRequest:
+    """As many of them as a client surely takes; the message says how many there are."""
+    bad = BadRequest()
+    for violation in violations:
+        bad.field_violations.add(field=_shortened(violation.pointer), description=_shortened(violation.detail))
+    while bad.ByteSize() > MAX_VIOLATIONS_BYTES:
+        bad.field_violations.pop()
+    return bad
+
+
+def _shortened(text: str) -> str:
+    encoded = text.encode()
+    return text if len(encoded) <= MAX_TEXT_BYTES else encoded[:MAX_TEXT_BYTES].decode(errors="ignore") + "…"

@@ -1,3 +1,6 @@
+import base64
+from urllib.parse import quote
+
 import grpc
 import pytest
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
@@ -36,6 +39,30 @@ def test_an_invalid_input_lists_its_violations():
         ("/top_k", "too large"),
         ("/instances", "missing"),
     ]
+
+
+LONG = "expected only " + ", ".join(f"größe_{number:03}" for number in range(200))
+
+
+@pytest.mark.parametrize("count", [1, 20])
+@pytest.mark.parametrize("text", [LONG, "ä" * 5000])
+def test_however_many_and_long_the_violations_a_client_takes_the_fault(count, text):
+    fault = fault_of(InvalidInput(tuple(Violation(f"/instances/{index}/rooms", text) for index in range(count))))
+
+    trailer = base64.b64encode(fault.status().SerializeToString()) + quote(fault.message).encode()
+    [bad] = details(InvalidInput((Violation("/instances/0/rooms", text),) * count), BadRequest)
+    assert len(trailer) < 8000
+    assert min(count, 5) <= len(bad.field_violations) <= count
+    assert all(text.startswith(v.description.removesuffix("…")) for v in bad.field_violations)
+    assert fault.message.startswith("20 of its values" if count == 20 else "/instances/0/rooms: ")
+
+
+def test_violations_that_are_short_are_all_listed():
+    violations = tuple(Violation(f"/instances/0/{index}", "expected a number, got null") for index in range(20))
+
+    [bad] = details(InvalidInput(violations), BadRequest)
+
+    assert [(v.field, v.description) for v in bad.field_violations] == [(v.pointer, v.detail) for v in violations]
 
 
 def test_what_passes_says_when_to_try_again():
