@@ -39,7 +39,7 @@ UNUSUAL = frozenset(
 )
 # What differs from request to request, where it has its usual form.
 LENGTH = re.compile(rb"\r\ncontent-length: ?([0-9]{1,9})(?=\r\n)", re.IGNORECASE)
-REQUEST_ID = re.compile(rb"\r\nx-request-id: ?([A-Za-z0-9._:-]{1,64})(?=\r\n)", re.IGNORECASE)
+REQUEST_ID = re.compile(rb"\r\nx-request-id:[ \t]*([A-Za-z0-9._:-]{1,64})(?=[ \t]*\r\n)", re.IGNORECASE)
 # Heads to remember. Who sends another head every time costs what all cost before heads were remembered.
 MAX_HEADS = 1024
 

@@ -109,8 +109,23 @@ def test_a_head_that_differs_in_length_and_id_alone_is_known_from_before():
     assert dict(second.message.headers)["CONTENT-LENGTH"] == "17"
 
 
+@pytest.mark.parametrize(
+    "field", ["X-Request-Id:abc", "X-Request-Id:  abc", "x-request-id: abc ", "X-Request-Id:\tabc\t "]
+)
+def test_an_id_is_the_same_whatever_white_space_is_around_it(field):
+    first, again = requests_in(ask(JSON, field), ask(JSON, field))
+
+    assert first.plain is not None
+    assert (first.request_id, again.request_id) == ("abc", "abc")
+
+
 def test_requests_of_known_heads_keep_their_places_in_a_pipeline():
-    text = ask(JSON, body=b"one") + ask(JSON, body=b"") + ask(JSON, body=b"three") + b"GET /livez HTTP/1.1\r\n\r\n"
+    text = (
+        ask(JSON, body=b"one")
+        + ask(JSON, body=b"")
+        + ask(JSON, body=b"three")
+        + b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+    )
 
     requests = requests_in(text, text)
 
