@@ -18,6 +18,7 @@ from serving.gateway.connection_loop import ConnectionLoop
 from serving.gateway.incoming import Received, can_begin_request
 from serving.gateway.problems import Problem
 from serving.gateway.refusals import BROKEN, MALFORMED, NO_ROOM, TOO_SLOW, answer_bytes
+from serving.gateway.request_ids import request_id
 
 # One recv; a larger one gains nothing measurable, and each worker has one such buffer.
 RECEIVE_BYTES = 256 * 1024
@@ -150,10 +151,13 @@ class BufferedWorker(ConnectionLoop):
                 deadlines.waited_s.set(time.perf_counter() - connection.handed_over_at)
                 connection.keeps = self.handle_request(connection.request.message, connection)
         except Exception:
-            self.log.exception("an answer failed")
+            identifier = request_id(connection.request.request_id)
+            self.log.exception("request %s failed", identifier)
             connection.keeps = False
             connection.sock.clear()
-            connection.sock.sendall(answer_bytes(BROKEN, tls=connection.is_tls))
+            connection.sock.sendall(
+                answer_bytes(BROKEN, identifier, tls=connection.is_tls, is_head=connection.incoming.is_head)
+            )
         connection.is_answered = True
         return connection.flush()
 
@@ -217,7 +221,7 @@ class BufferedWorker(ConnectionLoop):
         self.count_refusal(problem.kind.slug)
         connection.keeps = False
         connection.incoming.discard()
-        connection.sock.sendall(answer_bytes(problem, tls=connection.is_tls))
+        connection.sock.sendall(answer_bytes(problem, tls=connection.is_tls, is_head=connection.incoming.is_head))
         self._send(connection)
 
     def _dismiss(self, connection: Connection) -> None:

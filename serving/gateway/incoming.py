@@ -86,6 +86,7 @@ class Incoming:
         self._request: Received | None = None  # whose body is still arriving
         self._left = 0  # bytes of a body of known length still to come
         self._chunks: ChunkedDecoder | None = None
+        self.is_head = False  # the request that has come last, however much of it: its answer has no body
         self.wants_continue = False  # the client waits for "100 Continue"
         self.is_cut = False  # the last request was given out before its body had come: it is too large
 
@@ -131,6 +132,7 @@ class Incoming:
 
     def _begin_request(self) -> Received | None:
         """Read the head, if it has come."""
+        self.is_head = self._arrived.startswith((b"HEAD ", b"\r\nHEAD "))
         end = self._arrived.find(_END_OF_HEAD, max(0, self._searched - len(_END_OF_HEAD) + 1), MAX_HEAD_BYTES)
         if end < 0:
             if len(self._arrived) >= MAX_HEAD_BYTES:

@@ -1,34 +1,14 @@
 """A prediction's answer as bytes, the same as gunicorn and Flask make of it. Knows no socket and no model server."""
 
-import time
-from email.utils import formatdate
-
 from gunicorn import SERVER
 
 from serving.gateway.compression import MIN_BYTES, deflated
+from serving.gateway.dates import http_date
 from serving.gateway.security_headers import security_headers
 
 _SECURITY = {
     tls: "".join(f"{name}: {value}\r\n" for name, value in security_headers(tls=tls).items()) for tls in (False, True)
 }
-
-
-class Dates:
-    """The Date header, made once a second."""
-
-    def __init__(self) -> None:
-        self._second = 0
-        self._text = ""
-
-    def now(self) -> str:
-        """The time as HTTP has it."""
-        second = int(time.time())
-        if second != self._second:
-            self._second, self._text = second, formatdate(second, usegmt=True)
-        return self._text
-
-
-_dates = Dates()
 
 
 def plain_answer(body: bytes, request_id: str, *, takes_gzip: bool, is_last: bool, tls: bool) -> tuple[bytes, int]:
@@ -37,7 +17,7 @@ def plain_answer(body: bytes, request_id: str, *, takes_gzip: bool, is_last: boo
     if takes_gzip and len(body) >= MIN_BYTES:
         body, coding = deflated(body), "Content-Encoding: gzip\r\n"
     head = (
-        f"HTTP/1.1 200 OK\r\nServer: {SERVER}\r\nDate: {_dates.now()}\r\n"
+        f"HTTP/1.1 200 OK\r\nServer: {SERVER}\r\nDate: {http_date()}\r\n"
         f"Connection: {'close' if is_last else 'keep-alive'}\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\nX-Request-Id: {request_id}\r\n{_SECURITY[tls]}"
         f"Vary: Accept-Encoding\r\n{coding}\r\n"

@@ -6,6 +6,7 @@ The words are fixed: what a client sent is neither answered nor logged.
 import orjson
 from gunicorn.http import errors
 
+from serving.gateway.dates import http_date
 from serving.gateway.explanations import BUG_DETAIL, RETRY_AFTER_S
 from serving.gateway.problems import BUG, HTTP_KINDS, Kind, Problem
 from serving.gateway.request_ids import request_id
@@ -49,13 +50,16 @@ def refusal_of(error: Exception) -> Refused:
     return Refused(_BY_ERROR.get(type(error), MALFORMED))
 
 
-def answer_bytes(problem: Problem, identifier: str = "", *, tls: bool, is_last: bool = True) -> bytes:
-    """A whole HTTP/1.1 response; the last ends the connection."""
+def answer_bytes(
+    problem: Problem, identifier: str = "", *, tls: bool, is_last: bool = True, is_head: bool = False
+) -> bytes:
+    """A whole HTTP/1.1 response; the last ends the connection. To a HEAD request it has no body, only its length."""
     identifier = request_id(identifier)
     # `error` is for clients of the Open Inference Protocol, which look for no other member.
     document = {**problem.document(identifier), "error": problem.detail}
     body = orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
     headers = {
+        "Date": http_date(),
         "Connection": "close" if is_last else "keep-alive",
         "Content-Type": "application/problem+json",
         "Content-Length": str(len(body)),
@@ -64,4 +68,4 @@ def answer_bytes(problem: Problem, identifier: str = "", *, tls: bool, is_last: 
         **dict(problem.headers),
     }
     lines = [f"HTTP/1.1 {problem.kind.status} {problem.kind.title}", *(f"{name}: {headers[name]}" for name in headers)]
-    return "\r\n".join((*lines, "", "")).encode() + body
+    return "\r\n".join((*lines, "", "")).encode() + (b"" if is_head else body)

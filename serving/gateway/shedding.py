@@ -13,6 +13,7 @@ from serving.errors import Overloaded
 from serving.gateway.access_log import Answered, log_answered
 from serving.gateway.access_log import log as access_log
 from serving.gateway.admission import FULL
+from serving.gateway.dates import http_date
 from serving.gateway.incoming import Received
 from serving.gateway.parts import Parts
 from serving.gateway.predictor import TASK_OF_VERB
@@ -41,7 +42,8 @@ class Shedding:
         self._metrics = parts.metrics
         self._series = cache(self._looked_up)
         self._tls = parts.settings.speaks_tls
-        self._answer = answer_bytes(OVERLOADED, _NO_ID, tls=self._tls, is_last=False)
+        self._date = ""
+        self._answer = b""
 
     def refuse(self, received: Received) -> bytes | None:
         """The answer to a request; None where it asks for no prediction, and costs little."""
@@ -64,8 +66,14 @@ class Shedding:
                 identifier = request_id("")
                 model, verb = asked["model"] or asked["tensor_model"], asked["verb"] or asked["tensor_verb"]
                 if self._count(model.decode("latin-1"), verb.decode(), identifier):
-                    return self._answer.replace(_NO_ID.encode(), identifier.encode())
+                    return self._answer_of_this_second().replace(_NO_ID.encode(), identifier.encode())
         return None
+
+    def _answer_of_this_second(self) -> bytes:
+        """Without an id: to write a whole one takes longer than the rest of a refusal."""
+        if self._date != (date := http_date()):
+            self._date, self._answer = date, answer_bytes(OVERLOADED, _NO_ID, tls=self._tls, is_last=False)
+        return self._answer
 
     def _count(self, model: str, verb: str, identifier: str) -> bool:
         """Count and log a refusal, unless there is no such model: that is for the application to say."""

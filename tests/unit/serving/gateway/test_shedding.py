@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from serving.gateway import dates
 from serving.gateway.metrics import Metrics
 from serving.gateway.settings import Settings
 from serving.gateway.shedding import Shedding
@@ -67,6 +68,16 @@ def test_over_tls_a_refusal_says_to_come_by_tls_again(shedding, metrics):
 
 def test_every_refusal_has_an_id_of_its_own(shedding):
     assert shedding.refuse_bytes(whole()) != shedding.refuse_bytes(whole())
+
+
+def test_every_refusal_says_when_it_was_made(shedding, monkeypatch):
+    seconds = [0]
+    monkeypatch.setattr(dates, "time", SimpleNamespace(time=lambda: seconds[0]))
+    assert b"\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n" in shedding.refuse_bytes(whole())
+
+    seconds[0] = 59
+
+    assert b"\r\nDate: Thu, 01 Jan 1970 00:00:59 GMT\r\n" in shedding.refuse_bytes(whole())
 
 
 @pytest.mark.parametrize(
