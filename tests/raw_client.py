@@ -52,6 +52,12 @@ class RawClient:
         del self._read[:size]
         return int(status_line.split()[1]), headers, body
 
+    def all_that_comes(self) -> bytes:
+        """Every byte until the server closes."""
+        while data := self.socket.recv(65536):
+            self._read += data
+        return bytes(self._read)
+
     def wait_for_answer(self) -> None:
         """Until the first of it is here."""
         if not self._read:

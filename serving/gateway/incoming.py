@@ -12,10 +12,9 @@ from typing import Any
 
 from gunicorn.http.body import ChunkedReader, LengthReader
 from gunicorn.http.errors import ParseException
-from gunicorn.http.message import Request
-from gunicorn.http.unreader import IterUnreader
 
 from serving.gateway.chunked import BadChunk, ChunkedDecoder
+from serving.gateway.heads import read_head
 from serving.gateway.plain_requests import Cut, KnownHeads, Plain, cut
 from serving.gateway.refusals import HEAD_TOO_LARGE, LINE_TOO_LONG, MALFORMED, Refused, refusal_of
 
@@ -164,7 +163,7 @@ class Incoming:
         return Received(lambda: message, self._heads.learn(known, message), known.request_id)
 
     def _parse(self, head: bytes, number: int) -> Any:
-        return Request(self._cfg, IterUnreader([head]), self._client, number)
+        return read_head(self._cfg, head, self._client, number)
 
     def _expect_body(self, message: Any) -> None:
         reader = message.body.reader

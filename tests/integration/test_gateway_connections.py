@@ -106,6 +106,27 @@ def test_what_is_no_http_is_refused_as_a_problem_and_not_repeated(gateway, clien
     assert "secret" not in gateway.log()
 
 
+def test_a_head_request_is_refused_without_a_body(client):
+    client.send(head("/livez", "Expect: secret", method="HEAD"))
+
+    answer, end, body = client.all_that_comes().partition(b"\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 417 ")
+    assert (end, body) == (b"\r\n\r\n", b"")
+
+
+def test_a_newer_http_1_is_answered_in_ours(client):
+    client.send(head("/livez", "Connection: close", method="GET", version="1.2"))
+
+    assert client.all_that_comes().startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_target_without_a_path_is_the_root(client):
+    client.send(b"GET http://gateway:1 HTTP/1.1\r\nHost: gateway:1\r\n\r\n")
+
+    status, headers, _ = client.response()
+    assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
+
+
 def test_many_clients_with_kept_connections_get_their_own_answers(gateway):
     wrong = []
 

@@ -11,8 +11,8 @@ from serving.gateway.refusals import Refused, answer_bytes
 
 CFG = Config()
 GET = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
-SIZED = b"POST /b HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello"
-CHUNKED = b"POST /c HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"
+SIZED = b"POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"
+CHUNKED = b"POST /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"
 LIMIT = 100
 
 
@@ -52,9 +52,9 @@ def test_nothing_is_given_out_before_the_last_byte():
 @pytest.mark.parametrize(
     "text",
     [
-        b"POST / HTTP/1.1\r\nContent-Length: 101\r\n\r\n",
-        b"POST / HTTP/1.1\r\nContent-Length: 1000000000000\r\nExpect: 100-continue\r\n\r\n",
-        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n" + b"x" * 101,
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 101\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000000\r\nExpect: 100-continue\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n" + b"x" * 101,
     ],
 )
 def test_a_body_over_the_limit_is_not_waited_for_and_ends_the_connection(text):
@@ -69,13 +69,13 @@ def test_a_body_over_the_limit_is_not_waited_for_and_ends_the_connection(text):
 
 
 def test_a_body_of_the_limit_is_whole():
-    [(_, body)] = requests_in([b"POST / HTTP/1.1\r\nContent-Length: 100\r\n\r\n" + b"x" * 100])
+    [(_, body)] = requests_in([b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n" + b"x" * 100])
     assert len(body) == 100
 
 
 def test_says_when_the_client_waits_to_be_asked_for_its_body():
     incoming = make()
-    incoming.receive(b"POST / HTTP/1.1\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+    incoming.receive(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
 
     assert incoming.next_request() is None
     assert incoming.wants_continue
@@ -92,18 +92,21 @@ def test_says_when_the_client_waits_to_be_asked_for_its_body():
         (b"GET\r\n\r\n", 400),
         (b"GET / HTTP/1.1\nHost: x\r\n\r\n", 400),
         (b"GET / HTTP/9.9\r\n\r\n", 400),
-        (b"GET / HTTP/1.1\r\nno colon secret\r\n\r\n", 400),
-        (b"GET / HTTP/1.1\r\nA: b\r\n folded\r\n\r\n", 400),
-        (b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),
-        (b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx", 400),
-        (b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
-        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nsecret\r\n", 400),
-        (b"POST / HTTP/1.1\r\nTransfer-Encoding: secret\r\n\r\n", 501),
-        (b"POST / HTTP/1.1\r\nExpect: secret\r\n\r\n", 417),
-        (b"GET /" + b"a" * 5000 + b" HTTP/1.1\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: secret/\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nno colon secret\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n folded\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx", 400),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nsecret\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: secret\r\n\r\n", 501),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nExpect: secret\r\n\r\n", 417),
+        (b"GET /" + b"a" * 5000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
         (b"a" * MAX_HEAD_BYTES, 414),
-        (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 200 + b"\r\n", 431),
-        (b"GET / HTTP/1.1\r\nA: " + b"b" * MAX_HEAD_BYTES, 431),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 200 + b"\r\n", 431),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"b" * MAX_HEAD_BYTES, 431),
     ],
 )
 def test_what_is_no_request_is_refused_in_fixed_words(text, status):
@@ -142,6 +145,31 @@ def test_what_can_begin_no_request_is_refused_whatever_follows(beginning, rest):
 @pytest.mark.parametrize("request_", [SIZED, b"\r\n" + SIZED, b"GET http://x/a%20b?c=d HTTP/1.0\r\n\r\n"])
 def test_whatever_has_come_of_a_request_can_begin_one(request_):
     assert all(can_begin_request(memoryview(request_[:length])) for length in range(1, len(request_) + 1))
+
+
+HEAD = b"HEAD /a HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.mark.parametrize("text", [HEAD, b"\r\n" + HEAD, HEAD[:-2], b"HEAD "])
+def test_knows_a_head_request_however_much_of_it_has_come(text):
+    incoming = make()
+    incoming.receive(SIZED + text)
+    incoming.next_request()
+    assert not incoming.is_head
+
+    incoming.next_request()
+    assert incoming.is_head
+
+
+@pytest.mark.parametrize("text", [GET, SIZED, SIZED[:-2], SIZED[:9]])
+def test_what_follows_a_head_request_is_none(text):
+    incoming = make()
+    incoming.receive(HEAD + text)
+    incoming.next_request()
+    assert incoming.is_head
+
+    incoming.next_request()
+    assert not incoming.is_head
 
 
 def test_forgets_what_it_is_told_to_forget():
