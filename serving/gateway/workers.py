@@ -1,6 +1,7 @@
 """gunicorn, started from our settings: one main process, and workers that each build their own parts after the fork."""
 
 import logging
+import os
 import select
 import signal
 import socket
@@ -74,6 +75,9 @@ class Workers(BaseApplication):  # type: ignore[misc]
             "loglevel": self.settings.log_level,
             "logger_class": GunicornLog,
             "certfile": self.settings.tls_cert_file or None,  # makes the scheme https; the worker's own context is used
+            # No client, a proxy on this machine neither, says what scheme a request came by or where our paths begin.
+            "forwarded_allow_ips": "",
+            "forwarder_headers": "",
             "sendfile": False,  # answers are collected before they are sent
             "control_socket_disable": True,
             "child_exit": lambda _arbiter, worker: self._forget(worker),
@@ -81,6 +85,7 @@ class Workers(BaseApplication):  # type: ignore[misc]
         }
         for name, value in options.items():
             self.cfg.set(name, value)
+        os.environ.pop("SCRIPT_NAME", None)  # gunicorn would take it for the beginning of every path
         configure_logging(self.settings)
 
     def _forget(self, worker: "Worker") -> None:

@@ -114,6 +114,26 @@ def test_a_stop_signal_that_comes_right_after_the_fork_ends_the_worker(server):
         wait_until(lambda: gateway.log().count("Booting worker") >= 3, gateway.log)  # each in the place of the last
 
 
+def test_neither_a_client_nor_the_environment_moves_the_paths(server):
+    settings = {"SCRIPT_NAME": "/moved", "FORWARDED_ALLOW_IPS": "*", "ATELIER_WORKERS": "1"}
+    with gateway_process(server.address, "houses", **settings) as gateway:
+        assert gateway.request("GET", "/livez").status == 200
+        assert gateway.request("GET", "/moved/livez").status == 404
+        for headers in ({"SCRIPT_NAME": "/x"}, {"PATH_INFO": "/x"}, {"X-Forwarded-Proto": "https"}):
+            assert gateway.request("GET", "/livez", headers=headers).status == 200
+        two_schemes = {"X-Forwarded-Proto": "https", "X-Forwarded-Ssl": "off"}
+        assert gateway.request("GET", "/livez", headers=two_schemes).status == 200
+
+
+def test_a_failure_before_any_application_is_in_the_log_by_its_id(server):
+    command = ("-m", "tests.broken_gateway", "http")
+    with gateway_process(server.address, "houses", command, ATELIER_WORKERS="1") as gateway:
+        reply = gateway.request("GET", "/livez")
+
+        assert (reply.status, reply.json["type"]) == (500, "urn:atelier:problem:internal-error")
+        wait_until(lambda: f"request {reply.json['request_id']} failed" in gateway.log(), gateway.log)
+
+
 def refuses_connections(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) != 0
