@@ -1,4 +1,4 @@
-"""A small typed client of the gateway, over HTTP or gRPC by the URL it is given. No TensorFlow, no NumPy.
+"""A small typed client of the gateway, over HTTP or gRPC by the URL it is given. No TensorFlow, and over HTTP no NumPy.
 
     with Client("http://127.0.0.1:8080") as client:  # or https://…, grpc://127.0.0.1:8081, grpcs://…
         answer = client.predict("fashion", [Path("shoe.png")])
@@ -16,8 +16,10 @@ from typing import Any, TypeVar
 
 from serving import contract
 from serving.client_http import HttpTransport
-from serving.client_transport import Answer, Call, Prediction, ProblemError, Tls, Transport
+from serving.client_instances import plain, plain_instances
+from serving.client_transport import Answer, Call, Prediction, ProblemError, Tls, Transport, refusal
 from serving.contract import ModelContract
+from serving.errors import InvalidInput
 
 __all__ = ["Answer", "Client", "Prediction", "ProblemError", "Tls"]
 
@@ -113,7 +115,11 @@ class Client:
             timeout_s: for this call.
             request_id: by which the operator finds the call in the gateway's log; random where it is None.
         """
-        call = Call(verb, model, list(instances), version, top_k, request_id or uuid.uuid4().hex)
+        request_id = request_id or uuid.uuid4().hex
+        try:
+            call = Call(verb, model, plain_instances(instances), version, plain(top_k, ("top_k",)), request_id)
+        except InvalidInput as error:
+            raise refusal(error, request_id) from error
         timeout_s = self._timeout_s if timeout_s is None else timeout_s
         return self._patiently(lambda left_s: self._transport.predict(call, left_s), timeout_s)
 

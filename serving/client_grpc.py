@@ -13,11 +13,13 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from grpc_status import rpc_status
 
 from serving import contract
-from serving.client_messages import refusal, to_message
-from serving.client_transport import Answer, Call, ProblemError, Tls, bearer
+from serving.client_messages import to_messages
+from serving.client_transport import Answer, Call, ProblemError, Tls, bearer, is_number, refusal
 from serving.contract import ModelContract
+from serving.errors import ServingError, UnknownModel
 from serving.generated.atelier.prediction.v1 import prediction_pb2 as wire
 
+LARGEST_VERSION = 2**63 - 1  # an int64's
 SERVICE = wire.DESCRIPTOR.services_by_name["PredictionService"].full_name
 VERB_OF_TASK = {"classification": "classify", "regression": "regress"}
 # What HTTP says of a fault: by its reason, where the code is wider, or by its code.
@@ -68,7 +70,7 @@ class GrpcTransport:
 
     def contract(self, model: str, version: int | str | None, timeout_s: float) -> str:
         """GetModel."""
-        reply = self._call("GetModel", wire.GetModelRequest(model=model, **_version(version)), timeout_s)
+        reply = self._call("GetModel", wire.GetModelRequest(model=model, **_version(model, version)), timeout_s)
         text: str = reply.contract
         return text
 
@@ -77,26 +79,29 @@ class GrpcTransport:
         expires = time.monotonic() + timeout_s
         for is_fresh in (call.key not in self._known, True):
             known = self._known.get(call.key) or self._learn(call, expires - time.monotonic())
-            answer = self._ask(call, known, expires - time.monotonic())
-            if is_fresh or answer.version == known.version:
-                break
-            del self._known[call.key]  # another version answers by now
+            try:
+                answer = self._ask(call, known, expires - time.monotonic())
+            except ServingError as error:
+                if is_fresh:
+                    raise refusal(error, call.request_id) from error
+            else:
+                if is_fresh or answer.version == known.version:
+                    break
+            del self._known[call.key]  # another version answers by now, or may
         return answer
 
     def _learn(self, call: Call, timeout_s: float) -> "Known":
-        request = wire.GetModelRequest(model=call.model, **_version(call.version))
+        request = wire.GetModelRequest(model=call.model, **_version(call.model, call.version))
         reply = self._call("GetModel", request, timeout_s, call.request_id)
         known = Known(str(reply.model.version), contract.from_json(reply.contract))
         self._known[call.key] = known
         return known
 
     def _ask(self, call: Call, known: "Known", timeout_s: float) -> Answer:
-        verb = call.verb if call.verb != "predict" else VERB_OF_TASK[known.contract.task]
-        fields: dict[str, Any] = {"model": call.model, **_version(call.version)}
-        fields["instances"] = [to_message(known.contract, item, index) for index, item in enumerate(call.instances)]
+        verb = VERB_OF_TASK[known.contract.task]
+        fields: dict[str, Any] = {"model": call.model, **_version(call.model, call.version)}
+        fields["instances"] = to_messages(known.contract, call)
         if call.top_k is not None:
-            if verb == "regress":
-                raise refusal("/top_k", "only classification has a top_k")
             fields["top_k"] = call.top_k
         method, request = ("Classify", wire.ClassifyRequest) if verb == "classify" else ("Regress", wire.RegressRequest)
         document = _document(self._call(method, request(**fields), timeout_s, call.request_id))
@@ -127,10 +132,14 @@ class Known:
     contract: ModelContract
 
 
-def _version(version: int | str | None) -> dict[str, Any]:
+def _version(model: str, version: int | str | None) -> dict[str, Any]:
     if version is None:
         return {}
-    return {"version": int(version)} if str(version).isdecimal() else {"version_label": str(version)}
+    if not is_number(version):
+        return {"version_label": str(version)}
+    if len(str(version)) > len(str(LARGEST_VERSION)) or int(version) > LARGEST_VERSION:
+        raise refusal(UnknownModel(model, f"model {model!r} has no version {version}"), "")
+    return {"version": int(version)}
 
 
 def _document(reply: Any) -> dict[str, Any]:

@@ -4,11 +4,12 @@ import http.client
 import json
 import ssl
 import urllib.parse
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 from serving.client_instances import as_json
-from serving.client_transport import Answer, Call, ProblemError, Tls, bearer
+from serving.client_transport import Answer, Call, ProblemError, Tls, bearer, is_number
 
 
 class HttpTransport:
@@ -17,17 +18,18 @@ class HttpTransport:
     def __init__(self, url: urllib.parse.SplitResult, api_key: str | None, tls: Tls) -> None:
         self._headers = bearer(api_key)
         host = url.hostname or ""
+        self._new = partial(http.client.HTTPConnection, host, url.port)
         if url.scheme == "https":
             context = ssl.create_default_context(cafile=tls.ca_file)
             if tls.cert_file:
                 context.load_cert_chain(tls.cert_file, tls.key_file)
-            self._connection: http.client.HTTPConnection = http.client.HTTPSConnection(host, url.port, context=context)
-        else:
-            self._connection = http.client.HTTPConnection(host, url.port)
+            self._new = partial(http.client.HTTPSConnection, host, url.port, context=context)
+        self._connection = self._new()
 
     def close(self) -> None:
-        """A later call opens a new connection."""
+        """A later call opens a new connection, by an object that has nothing of what was begun with this one."""
         self._connection.close()
+        self._connection = self._new()
 
     def readiness(self, timeout_s: float) -> tuple[bool, dict[str, Any]]:
         """GET /readyz."""
@@ -64,17 +66,23 @@ class HttpTransport:
         self, method: str, path: str, timeout_s: float, body: bytes | None = None, headers: dict[str, str] | None = None
     ) -> tuple[int, dict[str, Any], str | None]:
         """Send and receive; once more on a new connection where the server had closed the idle one."""
-        self._limit(timeout_s)
         reused = self._connection.sock is not None
         try:
-            return self._send(method, path, body, headers or {})
+            return self._send(method, path, timeout_s, body, headers or {})
         except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
-            self._connection.close()
             if not reused:
                 raise
-            return self._send(method, path, body, headers or {})
+        return self._send(method, path, timeout_s, body, headers or {})
+
+    def _send(
+        self, method: str, path: str, timeout_s: float, body: bytes | None, headers: dict[str, str]
+    ) -> tuple[int, dict[str, Any], str | None]:
+        """One exchange; where it fails the connection is closed, as half of one would answer the next call."""
+        self._limit(timeout_s)
+        try:
+            return self._send_and_receive(method, path, body, headers)
         except BaseException:
-            self._connection.close()  # half an exchange would answer the next call
+            self.close()
             raise
 
     def _limit(self, timeout_s: float) -> None:
@@ -83,7 +91,7 @@ class HttpTransport:
         if self._connection.sock is not None:
             self._connection.sock.settimeout(timeout_s)
 
-    def _send(
+    def _send_and_receive(
         self, method: str, path: str, body: bytes | None, headers: dict[str, str]
     ) -> tuple[int, dict[str, Any], str | None]:
         """The status, the document and Retry-After."""
@@ -102,7 +110,7 @@ def _path(model: str, version: int | str | None) -> str:
     path = f"/v1/models/{urllib.parse.quote(model, safe='')}"
     if version is None:
         return path
-    kind = "versions" if str(version).isdecimal() else "labels"
+    kind = "versions" if is_number(version) else "labels"
     return f"{path}/{kind}/{urllib.parse.quote(str(version), safe='')}"
 
 

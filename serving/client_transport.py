@@ -1,7 +1,10 @@
 """What the client's transports have in common: the call, the answer, the refusal. Standard library only."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypedDict
+
+from serving.errors import ServingError
 
 
 class Prediction(TypedDict, total=False):
@@ -55,7 +58,7 @@ class Call:
 
     verb: str
     model: str
-    instances: list[Any] = field(repr=False)  # as the caller gave them
+    instances: list[Any] = field(repr=False)  # plain
     version: int | str | None
     top_k: int | None
     request_id: str
@@ -94,6 +97,25 @@ class Transport(Protocol):
         """Let go of the connection."""
 
 
+def refusal(error: ServingError, request_id: str) -> ProblemError:
+    """What the gateway would answer to a call that need not be sent."""
+    from serving.gateway.problems import problem_of  # brings Werkzeug, which no call needs that is answered
+
+    document = problem_of(error).document(request_id)
+    return ProblemError(document["status"], document)
+
+
+def is_number(version: int | str) -> bool:
+    """Whether this names a version by its number; else it is a label."""
+    return re.fullmatch(r"[0-9]+", str(version)) is not None
+
+
 def bearer(api_key: str | None) -> dict[str, str]:
-    """The header that carries the key; gRPC's metadata have lower-case names."""
+    """The header that carries the key; gRPC's metadata have lower-case names.
+
+    Raises:
+        ValueError: no header can carry it. The message does not repeat it.
+    """
+    if api_key and not (api_key.isascii() and api_key.isprintable()):
+        raise ValueError("expected an API key of one line of printable ASCII characters, got others among them")
     return {"authorization": f"Bearer {api_key}"} if api_key else {}

@@ -1,6 +1,7 @@
 """The client gives the same answers and the same refusals over both transports, from running doors."""
 
 import base64
+import dataclasses
 import subprocess
 import sys
 import threading
@@ -63,7 +64,10 @@ PICTURES = {
     "nested lists": lambda _: LEFT,
     "a flat list": lambda _: [*LEFT[0], *LEFT[1]],
     "base64": lambda folder: {"b64": base64.b64encode(picture_file(folder).read_bytes()).decode()},
+    "tuples": lambda _: tuple(map(tuple, LEFT)),
     "an array": lambda _: np.array(LEFT, np.uint8),
+    "an array of whole floats": lambda _: np.array(LEFT, float),
+    "a flat array": lambda _: np.array(LEFT, np.uint8).ravel(),
     "raw bytes": lambda _: bytes([9, 0, 0, 255, 0, 0]),
     "a file's bytes": lambda folder: picture_file(folder).read_bytes(),
     "a path": picture_file,
@@ -79,7 +83,11 @@ def test_a_picture_may_be_given_in_any_form(client: Client, kind: str, tmp_path:
     assert (answer.model, answer.version, answer.digest) == ("pictures", "1", "sha256:0")
 
 
-@pytest.mark.parametrize("house", [HOUSE, [3, 4], np.array([3, 4], np.float32)], ids=["object", "list", "array"])
+@pytest.mark.parametrize(
+    "house",
+    [HOUSE, [3, 4], (3, 4), np.array([3, 4], np.float32), {name: np.float32(value) for name, value in HOUSE.items()}],
+    ids=["object", "list", "tuple", "array", "object of NumPy numbers"],
+)
 def test_a_house_may_be_given_in_any_form(client: Client, house: Any):
     answer = client.predict("houses", [house])
 
@@ -141,19 +149,139 @@ def test_a_refusal_says_what_broke_and_where(client: Client, name: str):
     assert refused.value.retry_after_s is None
 
 
-@pytest.mark.parametrize(
-    ("model", "instance"),
-    [("pictures", [[256, 0, 0], [0, 0, 0]]), ("pictures", [["x"] * 3] * 2), ("houses", {"rooms": "secret", "age": 1})],
-)
-def test_what_grpc_cannot_carry_is_refused_before_it_is_sent_with_the_instances_place(
-    client: Client, model: str, instance: Any
-):
+A_PIXEL, A_NUMBER = "expected an integer from 0 to 255, got ", "expected a number, got "
+NOT_FINITE = "expected a finite 32-bit number, got one that is not"
+# Model, instance, and what is wrong with it where.
+BROKEN: dict[str, tuple[str, Any, list[tuple[str, str]]]] = {
+    "a large pixel": ("pictures", [[256, 0, 0], [0, 0, 0]], [("/0/0", f"{A_PIXEL}a larger number")]),
+    "a fraction": (
+        "pictures",
+        np.full((2, 3), 0.5),
+        [(f"/{i}/{j}", f"{A_PIXEL}a fraction") for i, j in np.ndindex(2, 3)],
+    ),
+    "texts for pixels": ("pictures", [1, 2, 3, 4, 5, "secret"], [("/5", f"{A_PIXEL}a string")]),
+    "a boolean pixel": ("pictures", [[1, True, 0], [0, 0, 0]], [("/0/1", f"{A_PIXEL}a boolean")]),
+    "an array of booleans": (
+        "pictures",
+        np.eye(2, 3) == 1,
+        [(f"/{i}/{j}", f"{A_PIXEL}a boolean") for i, j in np.ndindex(2, 3)],
+    ),
+    "pixels turned": ("pictures", [[0, 0]] * 3, [("", "expected an array of 2, got one of 3")]),
+    "a channel too much": (
+        "pictures",
+        np.zeros((2, 3, 1), int),
+        [(f"/{i}/{j}", f"{A_PIXEL}an array") for i, j in np.ndindex(2, 3)],
+    ),
+    "a batch as one": ("pictures", [LEFT], [("", "expected an array of 2, got one of 1")]),
+    "ragged rows": (
+        "pictures",
+        [[0] * 4, [0] * 2],
+        [("/0", "expected an array of 3, got one of 4"), ("/1", "expected an array of 3, got one of 2")],
+    ),
+    "no base64": (
+        "pictures",
+        {"b64": "!!"},
+        [("/b64", "expected a PNG or JPEG in base64, got a string that is not base64")],
+    ),
+    "nothing": ("houses", None, [("", "expected an object by feature name or an array of 2 numbers, got null")]),
+    "a text for a number": ("houses", {"rooms": "secret", "age": 1}, [("/rooms", f"{A_NUMBER}a string")]),
+    "a boolean for a number": ("houses", [True, 4], [("/0", f"{A_NUMBER}a boolean")]),
+    "no number": ("houses", {"rooms": 3, "age": float("nan")}, [("/age", NOT_FINITE)]),
+    "no number in an array": ("houses", np.array([np.inf, 4]), [("/0", NOT_FINITE)]),
+    "no number among pixels": ("pictures", [[0, 0, 0], [0, float("nan"), 0]], [("/1/1", NOT_FINITE)]),
+    "beyond 32 bits": ("houses", [1e300, 4], [("/0", NOT_FINITE)]),
+    "beyond 64 bits": ("houses", [10**400, 4], [("/0", NOT_FINITE)]),
+    "what JSON has not": (
+        "houses",
+        [{3}, 4],
+        [("/0", "expected numbers, arrays of them or an object, got a Python set")],
+    ),
+    "names that are none": ("houses", {1: 2, 3: 4}, [("", "expected strings as names, got a Python int")]),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_both_transports_refuse_what_breaks_the_contract_in_the_same_words(client: Client, name: str):
+    model, instance, errors = BROKEN[name]
+    good = LEFT if model == "pictures" else HOUSE
+
     with pytest.raises(ProblemError) as refused:
-        client.predict(model, [instance])
+        client.predict(model, [good, instance])
 
     assert refused.value.status == 422
-    assert refused.value.errors[0][0].startswith("/instances/0")
+    assert refused.value.errors == [(f"/instances/1{place}", detail) for place, detail in errors]
     assert "secret" not in str(refused.value)
+
+
+def test_arrays_in_one_another_without_end_are_refused(client: Client):
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+
+    with pytest.raises(ProblemError, match="expected at most 64 arrays in one another, got more"):
+        client.predict("pictures", [deep])
+
+
+TOP_K = "expected an integer from 1 to 3, got "
+
+
+@pytest.mark.parametrize(
+    ("top_k", "detail"),
+    [
+        (True, f"{TOP_K}a boolean"),
+        (2.0, f"{TOP_K}a number"),
+        ("2", f"{TOP_K}a string"),
+        (0, f"{TOP_K}a smaller number"),
+        (2**40, f"{TOP_K}a larger number"),
+        (10**400, NOT_FINITE),
+    ],
+)
+def test_a_top_k_that_is_none_is_refused(client: Client, top_k: Any, detail: str):
+    with pytest.raises(ProblemError) as refused:
+        client.classify("pictures", [LEFT], top_k=top_k)
+
+    assert (refused.value.status, refused.value.errors) == (422, [("/top_k", detail)])
+
+
+@pytest.mark.parametrize("version", [2**63, "1" * 23, "٣"], ids=["beyond 64 bits", "many digits", "another script"])
+def test_a_version_that_no_model_can_have_is_unknown(client: Client, version: int | str):
+    with pytest.raises(ProblemError) as refused:
+        client.predict("houses", [HOUSE], version=version)
+
+    assert refused.value.status == 404
+    with pytest.raises(ProblemError):
+        client.contract("houses", version)
+
+
+def test_another_task_is_refused_before_the_instances(client: Client):
+    with pytest.raises(ProblemError, match="model 'houses' does regression, so it does not classify") as refused:
+        client.classify("houses", ["no house"])
+
+    assert refused.value.status == 400
+
+
+def test_instances_are_judged_by_the_version_that_answers_now(client: Client, doors: Doors):
+    old = full_house_contract()
+    features = (*old.input.features, dataclasses.replace(old.input.features[0], name="floors"))
+    tensor = dataclasses.replace(old.input.tensors[0], features=tuple(feature.name for feature in features))
+    new = dataclasses.replace(
+        old,
+        input=dataclasses.replace(old.input, features=features, tensors=(tensor,)),
+        goldens=(dataclasses.replace(old.goldens[0], instance={**HOUSE, "floors": 0}),),
+    )
+    client.predict("houses", [[3, 4]])
+    doors.server.fake.contracts["houses", 2] = new
+    try:
+        wait_until(lambda: version_on_offer(client, "houses") == "2")
+
+        assert client.predict("houses", [[3, 4, 0]]).version == "2"
+    finally:
+        del doors.server.fake.contracts["houses", 2]
+        wait_until(lambda: version_on_offer(client, "houses") == "1")
+
+
+def version_on_offer(client: Client, model: str) -> str | None:
+    return {one["name"]: one["version"] for one in client.models()["models"]}[model]
 
 
 @pytest.mark.parametrize("transport", ["http", "grpc"])
