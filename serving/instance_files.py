@@ -1,9 +1,11 @@
 """Files of a person's disk as instances: pictures, JSON, CSV. Each instance remembers where it came from."""
 
 import csv
+import io
 import json
 import math
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +49,7 @@ def read_file(path: Path) -> Source:
         return Source(path, json.loads(content))
     except OSError as error:
         raise UnreadableFile(f"{path}: {error.strerror}") from error
-    except (ValueError, csv.Error) as error:  # no UTF-8, no JSON
+    except (ValueError, RecursionError, csv.Error) as error:  # no UTF-8; no JSON, or arrays in one another without end
         raise UnreadableFile(f"{path}: expected a PNG or JPEG picture, JSON, or CSV ({error})") from error
 
 
@@ -88,15 +90,22 @@ def _fits(contract: ModelContract, value: Any) -> bool:
 
 def _size(value: Any) -> int:
     """How many numbers a list holds, also inside lists; 0 for anything else."""
-    return sum(_size(item) if isinstance(item, list) else 1 for item in value) if isinstance(value, list) else 0
+    size, inner = 0, [value] if isinstance(value, list) else []
+    while inner:
+        values = list(chain.from_iterable(inner))
+        inner = [item for item in values if isinstance(item, list)]
+        size += len(values) - len(inner)
+    return size
 
 
 def _read_csv(path: Path, text: str) -> Source:
-    reader = csv.reader(text.splitlines(), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     header, *rows = [(reader.line_num, row) for row in reader if row] or [(1, [])]
     names = [name.strip() for name in header[1]]
     if not rows:
         raise UnreadableFile(f"{path}: expected a line of feature names, then a line a row")
+    if len(set(names)) < len(names):
+        raise UnreadableFile(f"{path}: expected each feature once in the line of names, got one twice")
     for line, row in rows:
         if len(row) != len(names):
             raise UnreadableFile(f"{path}, line {line}: expected {len(names)} values, got {len(row)}")
@@ -105,9 +114,8 @@ def _read_csv(path: Path, text: str) -> Source:
 
 
 def _number(text: str) -> float | str:
-    """What is none stays text, for the gateway to name."""
+    """As the gateway reads CSV: what is no number stays text, for the gateway to name; 1_000 is none."""
     try:
-        number = float(text)
+        return float(text) if text.isascii() and "_" not in text else text
     except ValueError:
         return text
-    return number if math.isfinite(number) else text

@@ -3,6 +3,7 @@
 import argparse
 import http.client
 import json
+import math
 import re
 import sys
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from serving.answer_text import in_full
 from serving.client import Answer, Client, ProblemError, Tls
+from serving.client_transport import bearer
 from serving.instance_files import Instance, Source, instances_for, name_instances, read_file
 
 DESCRIPTION = """\
@@ -22,10 +24,16 @@ Exit status: 0 answered, 1 refused, 2 wrong arguments or files, 3 the gateway is
 ANSWERED, REFUSED, MISUSED, AWAY = range(4)
 # Refusals for now are followed this often before the person is told.
 RETRIES = 3
+# Sockets take no time without end.
+MOST_SECONDS = 86400
 
 
 class NoModel(ValueError):
     """It cannot be told which model is meant; the message lists them."""
+
+
+class NoneOnOffer(Exception):
+    """There is no model to ask now; a line of the message says of each why."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--version", help="a number or a label (default: the newest on offer)")
     parser.add_argument("--top-k", type=int, metavar="K", help="how many of the most probable classes to show")
     parser.add_argument("--json", action="store_true", help="print the answer as JSON")
-    parser.add_argument("--timeout", type=float, default=30.0, metavar="S", help="seconds (default: %(default)s)")
+    parser.add_argument("--timeout", type=_seconds, default=30.0, metavar="S", help="seconds (default: %(default)s)")
     parser.add_argument("--api-key-file", type=Path, metavar="FILE", help="a file that holds the API key")
     parser.add_argument("--ca-file", metavar="FILE", help="PEM file of who may vouch for the gateway")
     parser.add_argument("--cert-file", metavar="FILE", help="PEM file of a certificate to show it")
@@ -51,13 +59,33 @@ def run(arguments: argparse.Namespace) -> int:
     """Files → instances → gateway → words; the exit status."""
     try:
         sources = [read_file(path) for path in arguments.files]
-        api_key = arguments.api_key_file.read_text().strip() if arguments.api_key_file else None
+        api_key = _read_key(arguments.api_key_file) if arguments.api_key_file else None
         tls = Tls(arguments.ca_file, arguments.cert_file, arguments.key_file)
         client = Client(arguments.url, arguments.timeout, retries=RETRIES, api_key=api_key, tls=tls)
     except (ValueError, OSError) as error:
         return _fail(str(error), MISUSED)
     with client:
         return _ask(client, sources, arguments)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= MOST_SECONDS:
+        raise argparse.ArgumentTypeError(f"expected seconds above 0, at most {MOST_SECONDS}, got {text!r}")
+    return seconds
+
+
+def _read_key(file: Path) -> str:
+    """The key; what else is in the file is not repeated, as it may be one."""
+    try:
+        key = file.read_text().strip()
+        bearer(key)
+    except ValueError as error:
+        raise ValueError(f"--api-key-file: expected {file} to hold one line of printable ASCII characters") from error
+    return key
 
 
 def _ask(client: Client, sources: list[Source], arguments: argparse.Namespace) -> int:
@@ -68,6 +96,8 @@ def _ask(client: Client, sources: list[Source], arguments: argparse.Namespace) -
         answer = client.predict(model, values, version=arguments.version, top_k=arguments.top_k)
     except NoModel as error:
         return _fail(str(error), MISUSED)
+    except NoneOnOffer as error:
+        return _fail(str(error), AWAY)
     except ProblemError as error:
         later = error.retry_after_s is not None or error.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR
         return _fail(_in_words(error, instances), AWAY if later else REFUSED)
@@ -81,7 +111,10 @@ def _choose(client: Client, sources: list[Source], model: str | None) -> tuple[s
     """The model, and the files' instances for it."""
     if model is not None:  # where the files do not fit, the gateway says why
         return model, _all_for(client, model, sources) or [i for source in sources for i in name_instances(source)]
-    offered: list[str] = [one["name"] for one in client.models()["models"] if one["version"] is not None]
+    models = client.models()["models"]
+    offered: list[str] = [one["name"] for one in models if one["version"] is not None]
+    if not offered:
+        raise NoneOnOffer("\n".join(f"{one['name']}: {one['reason']}" for one in models))
     fitting = {name: found for name in offered if (found := _all_for(client, name, sources)) is not None}
     if len(fitting) != 1:
         those = f"{', '.join(fitting)} do" if fitting else "none does"

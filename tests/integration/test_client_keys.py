@@ -57,6 +57,15 @@ def test_a_known_key_opens_the_door_and_no_other(guarded: Guarded, transport: st
         assert "API key" in refused.value.problem["detail"]
 
 
+@pytest.mark.parametrize("url", ["http://127.0.0.1", "grpc://127.0.0.1"])
+@pytest.mark.parametrize("key", ["secret\nsecret", "secret\x00", "sécret"])
+def test_a_key_that_no_header_can_carry_is_refused_and_not_repeated(url: str, key: str):
+    with pytest.raises(ValueError, match="expected an API key of one line of printable ASCII characters") as refused:
+        Client(url, api_key=key)
+
+    assert "cret" not in str(refused.value)
+
+
 @pytest.mark.parametrize("transport", ["http", "grpc"])
 def test_more_than_a_key_allows_gets_through_by_waiting_as_told(guarded: Guarded, transport: str):
     with Client(guarded.urls[transport], api_key=guarded.slow_key) as hasty, pytest.raises(ProblemError) as refused:

@@ -152,6 +152,26 @@ REFUSED = {
             "house.json, instance 1, age: expected a number, got a string",
         ],
     ),
+    "no number": (
+        ("house.json", '{"rooms": NaN, "age": 4}'),
+        ["house.json, rooms: expected a finite 32-bit number, got one that is not"],
+    ),
+    "no number in a line": (
+        ("house.csv", "rooms,age\n3,4\ninf,4\n"),
+        ["house.csv, line 3, rooms: expected a finite 32-bit number, got one that is not"],
+    ),
+    "a number beyond all bounds": (
+        ("house.json", "[[3, 4], [3, 1e400]]"),
+        ["house.json, instance 1, 1: expected a finite 32-bit number, got one that is not"],
+    ),
+    "an integer beyond all bounds": (
+        ("house.json", f"[3, 1{'0' * 400}]"),
+        ["house.json, 1: expected a finite 32-bit number, got one that is not"],
+    ),
+    "a number in another script": (
+        ("house.csv", "rooms,age\n٣,4\n"),
+        ["house.csv, line 2, rooms: expected a number, got a string"],
+    ),
     "a wrong pixel": (
         ("picture.json", [[0, 0, 0], [0, 0, 256]]),
         ["picture.json, 1/2: expected an integer from 0 to 255, got a larger number"],
@@ -188,6 +208,20 @@ MISUSES = {
     "a ragged CSV": (("a.csv",), ("a.csv", "a,b\n1\n"), "a.csv, line 2: expected 2 values, got 1"),
     "a CSV without rows": (("a.csv",), ("a.csv", "a,b\n"), "expected a line of feature names, then a line a row"),
     "what no model takes": (("a.json",), ("a.json", [1, 2, 3]), "of pictures, houses, none does; use --model"),
+    "a feature twice": (("a.csv",), ("a.csv", "rooms,age,rooms\n3,4,5\n"), "a.csv: expected each feature once"),
+    "arrays without end": (
+        ("a.json",),
+        ("a.json", "[" * 200_000),
+        "a.json: expected a PNG or JPEG picture, JSON, or CSV",
+    ),
+    "no time": (("a.json", "--timeout", "0"), None, "expected seconds above 0, at most 86400, got '0'"),
+    "less than no time": (("a.json", "--timeout=-1"), None, "expected seconds above 0, at most 86400, got '-1'"),
+    "time without end": (("a.json", "--timeout", "inf"), None, "expected seconds above 0, at most 86400, got 'inf'"),
+    "time that is no number": (
+        ("a.json", "--timeout", "nan"),
+        None,
+        "expected seconds above 0, at most 86400, got 'nan'",
+    ),
     "another scheme": (("a.json", "--url", "ftp://x"), ("a.json", [3, 4]), "expected a URL like http"),
 }
 
@@ -212,6 +246,34 @@ def test_where_several_models_fit_one_must_be_named(tmp_path: Path, url: str, fa
         assert predict(tmp_path, house, "--url", url, "--model", "more").out.endswith("(more version 1)\n")
     finally:
         del fake.contracts["more", 1]
+
+
+@pytest.mark.parametrize("scheme", ["http", "grpc"])
+@pytest.mark.parametrize("content", [b"first-secret\nsecond-secret\n", b"first-secret\x1b[0m", b"first-secret\xff"])
+def test_a_file_that_holds_more_than_a_key_is_named_and_not_repeated(tmp_path: Path, scheme: str, content: bytes):
+    house, key = write(tmp_path, "house.json", [3, 4]), write(tmp_path, "key", content)
+
+    done = predict(tmp_path, house, "--url", f"{scheme}://127.0.0.1:{free_port()}", "--api-key-file", key)
+
+    assert (done.status, done.out) == (2, "")
+    assert done.err == (
+        "python -m serving predict: --api-key-file: expected key to hold one line of printable ASCII characters\n"
+    )
+
+
+def test_while_no_model_is_on_offer_the_reasons_are_said(tmp_path: Path):
+    house, server = write(tmp_path, "house.json", [3, 4]), WireModelServer(FakeModelServer())
+    with gateway_process(server.address, "pictures,houses", ATELIER_WORKERS="1") as gateway:
+        wait_until(lambda: gateway.request("GET", "/readyz").body.count(b"has no version") == 2, gateway.log)
+
+        done = predict(tmp_path, house, "--url", f"http://127.0.0.1:{gateway.port}")
+    server.stop()
+
+    assert (done.status, done.out) == (3, "")
+    assert done.err.splitlines() == [
+        f"python -m serving predict: {model}: model '{model}' is not on offer: the model server has no version of it"
+        for model in ("pictures", "houses")
+    ]
 
 
 def test_a_gateway_that_is_away_is_said(tmp_path: Path):

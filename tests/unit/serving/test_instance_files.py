@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from serving.gateway.csv_rows import read_csv
 from serving.instance_files import UnreadableFile, instances_for, name_instances, read_file
 from tests.fakes import house_contract, picture_contract
 from tests.image_files import png
@@ -56,6 +57,25 @@ def test_rows_of_a_csv_are_named_by_their_lines(tmp_path: Path):
     assert [row.name.rpartition(", ")[2] for row in rows] == ["line 2", "line 4"]
 
 
+def test_a_csv_has_the_numbers_that_the_gateway_reads_in_it(tmp_path: Path):
+    texts = ("1.5e3", " 7 ", "3_2_2", "٣", "three", "")
+    source = read_file(write(tmp_path, "houses.csv", "rooms,age\n" + "".join(f"{text},4\n" for text in texts)))
+
+    as_here = [value["rooms"] for value in source.document]
+
+    body = (tmp_path / "houses.csv").read_bytes()
+    assert as_here == [value["rooms"] for value in read_csv(body, {})["instances"]]
+    assert as_here == [1500, 7, "3_2_2", "٣", "three", ""]
+
+
+def test_arrays_in_one_another_fit_no_model_however_many_there_are(tmp_path: Path):
+    source = read_file(write(tmp_path, "deep.json", []))
+    for _ in range(100_000):
+        source.document[:] = [source.document.copy()]
+
+    assert instances_for(HOUSES, source) is instances_for(PICTURES, source) is None
+
+
 def test_what_fits_no_model_can_still_be_sent(tmp_path: Path):
     source = read_file(write(tmp_path, "odd.json", [1, 2, 3]))
 
@@ -71,6 +91,8 @@ def test_what_fits_no_model_can_still_be_sent(tmp_path: Path):
         ("a.csv", "", "expected a line of feature names, then a line a row"),
         ("a.csv", "rooms,age\n", "expected a line of feature names, then a line a row"),
         ("a.csv", "rooms,age\n1\n", "line 2: expected 2 values, got 1"),
+        ("a.csv", "rooms,age, rooms\n1,2,3\n", "expected each feature once in the line of names, got one twice"),
+        ("a.json", "[" * 200_000, "expected a PNG or JPEG picture, JSON, or CSV"),
         ("a.csv", 'rooms\n"1', "expected a PNG or JPEG picture, JSON, or CSV"),
     ],
 )
