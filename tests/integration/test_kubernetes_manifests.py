@@ -1,6 +1,7 @@
 """What the Kubernetes manifests promise, asserted on what kustomize renders of them."""
 
 import functools
+import os
 import re
 import shutil
 import subprocess
@@ -289,11 +290,28 @@ def test_kserve_runs_the_same_parts_in_the_same_manner():
         assert {port["containerPort"] for port in container["ports"]} <= {p["containerPort"] for p in ours["ports"]}
         assert {m["mountPath"] for m in container["volumeMounts"]} <= {m["mountPath"] for m in ours["volumeMounts"]}
         assert parts[part]["minReplicas"] >= 2
+        assert container["lifecycle"] == ours["lifecycle"]
+        grace_s = pod_specs(production)[workload]["terminationGracePeriodSeconds"]
+        assert parts[part]["terminationGracePeriodSeconds"] == grace_s
     configs = {o["metadata"]["name"] for o in objects if o["kind"] == "ConfigMap"}
     assert {v["configMap"]["name"] for v in parts["predictor"]["volumes"] if "configMap" in v} <= configs
     assert {e["configMapRef"]["name"] for e in parts["transformer"]["containers"][0]["envFrom"]} <= configs
     assert parts["predictor"]["shareProcessNamespace"] is True
     assert not parse(parts["predictor"]["containers"][0]["args"]).unknown
+
+
+def test_kserves_own_words_do_not_reach_the_gateway(tmp_path):
+    """It appends them to a transformer's arguments (its transformer_custom.go). `python` here says what it is given."""
+    container = main_container(render(K8S / "overlays/kserve"), "transformer")
+    appended = ["--model_name", "atelier", "--predictor_host", "atelier-predictor.atelier", "--http_port", "8080"]
+    entry_point = ["python", "-m", "serving.gateway"]  # the image's
+    command = [*container.get("command", entry_point), *container.get("args", []), *appended]
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\necho "$@"\n')
+    python.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    said = subprocess.run(command, env={"PATH": path}, check=True, capture_output=True, text=True).stdout
+    assert said.split() == ["-m", "serving.gateway", "http"]
 
 
 def test_the_load_asks_the_gateways_and_its_job_is_the_verdict(tmp_path):
