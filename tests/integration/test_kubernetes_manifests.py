@@ -11,6 +11,8 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from google.protobuf import text_format
+from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from serving import __version__
 from serving.environment import variable_names
@@ -432,11 +434,23 @@ def test_a_pods_workers_follow_what_it_asks_for_not_the_nodes_cores(dev, product
         assert int(config["ATELIER_WORKERS"]) == 2
 
 
-def test_the_labels_component_serves_two_versions_and_names_them(tmp_path):
+def test_a_labelled_version_is_served_whatever_else_is_published(tmp_path):
     objects = with_component(tmp_path, "labels")
-    [config] = [o["data"] for o in objects if o["kind"] == "ConfigMap" and "models.config" in o["data"]]
-    assert config["models.config"].count("num_versions: 2") == len(PRESETS)
-    assert "monitoring.config" in config
-    flags = parse(main_container(objects, "model-server")["args"]).flags
-    assert flags.allow_version_labels_for_unavailable_models
-    assert flags.model_config_file_poll_wait_seconds > 0
+    files = the(objects, "ConfigMap", "model-server")["data"]
+    assert "monitoring.config" in files
+    models = text_format.Parse(files["models.config"], ModelServerConfig()).model_config_list.config
+    assert {model.name for model in models} == set(PRESETS)
+    for model in models:
+        assert model.version_labels.keys() == {"stable", "canary"}
+        assert set(model.version_labels.values()) <= set(model.model_version_policy.specific.versions)
+    assert parse(main_container(objects, "model-server")["args"]).flags.allow_version_labels_for_unavailable_models
+
+
+@pytest.mark.parametrize("overlay", [*OVERLAYS, "labels"])
+def test_a_change_of_models_config_is_read_without_a_restart(overlay, tmp_path):
+    """A hash in the ConfigMap's name would be another name in the pods' template, so other pods."""
+    objects = render(K8S / "overlays" / overlay) if overlay in OVERLAYS else with_component(tmp_path, overlay)
+    assert "models.config" in the(objects, "ConfigMap", "model-server")["data"]
+    workload = "predictor" if overlay == "kserve" else "model-server"
+    assert {"name": "config", "configMap": {"name": "model-server"}} in pod_specs(objects)[workload]["volumes"]
+    assert parse(main_container(objects, workload)["args"]).flags.model_config_file_poll_wait_seconds > 0
