@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from serving.gateway import grpc_api, oip_grpc
 from serving.gateway.metrics import Metrics
+from serving.gateway.predictor import TASK_OF_VERB
 from serving.model_server.metrics import REGISTRY
 
 MONITORING = Path("k8s/components/monitoring")
@@ -29,6 +31,10 @@ def rules():
 
 def alerts():
     return [rule for rule in rules() if "alert" in rule]
+
+
+def panels():
+    return [panel for panel in json.loads(DASHBOARD.read_text())["panels"] if panel["type"] != "row"]
 
 
 @needs_promtool
@@ -84,13 +90,30 @@ def named_in(expression):
 
 
 def test_every_query_of_the_dashboard_names_series_that_exist():
-    panels = [panel for panel in json.loads(DASHBOARD.read_text())["panels"] if panel["type"] != "row"]
-    assert panels
-    for panel in panels:
+    assert panels()
+    for panel in panels():
         for target in panel["targets"]:
             named = named_in(target["expr"])
             assert named, panel["title"]
             assert named <= known_series(), panel["title"]
+
+
+def test_latency_is_that_of_every_kind_of_prediction():
+    verbs = {*TASK_OF_VERB, *(method.verb for method in (*grpc_api.PREDICTIONS, *oip_grpc.PREDICTIONS))}
+    queries = [target["expr"] for panel in panels() for target in panel["targets"]]
+    choices = re.findall(r'verb=~"(.*?)"', "\n".join([*queries, *(rule["expr"] for rule in rules())]))
+    assert choices
+    for choice in choices:
+        assert set(choice.split("|")) == verbs
+
+
+def test_every_part_that_is_scraped_has_an_alert_for_when_there_is_none_of_it():
+    jobs = yaml.safe_load((MONITORING / "prometheus/prometheus.yml").read_text())["scrape_configs"]
+    monitors = yaml.safe_load_all((MONITORING / "service-monitors.yaml").read_text())
+    [expression] = [alert["expr"] for alert in alerts() if alert["alert"] == "AtelierPartDown"]
+    absent = re.findall(r'absent\(up\{job="([a-z-]+)"\}\)', expression)
+    assert sorted(absent) == sorted(job["job_name"] for job in jobs)
+    assert sorted(absent) == sorted(monitor["metadata"]["name"] for monitor in monitors)
 
 
 def test_every_rule_names_series_that_exist():
