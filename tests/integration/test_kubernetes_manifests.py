@@ -332,7 +332,7 @@ def test_the_load_asks_the_gateways_and_its_job_is_the_verdict(tmp_path):
     ]
     [key] = main_container(objects, "load")["env"]
     assert (key["name"], key["valueFrom"]["secretKeyRef"]["optional"]) == ("LOAD_API_KEY", True)
-    assert 'env_var="LOAD_API_KEY"' in Path("tests/load/locustfile.py").read_text()
+    assert 'env_var="LOAD_API_KEY"' in Path("tests/load/options.py").read_text()
     assert service["spec"]["selector"].items() <= master["template"]["metadata"]["labels"].items()
     assert not service["spec"]["selector"].items() <= workers["template"]["metadata"]["labels"].items()
 

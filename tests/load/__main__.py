@@ -4,7 +4,6 @@ Further words go to Locust: `python -m tests.load --users 60 --run-time 5m --sha
 `--host` it is the gateway there, which must be up.
 """
 
-import argparse
 import os
 import subprocess
 import sys
@@ -12,13 +11,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from configargparse import ArgumentParser
+
 from serving.client import Client, ProblemError
 from serving.gateway.settings import Settings
+from tests.load import options
 
 # Where `python -m serving` listens, by the same variables.
 URL = f"http://127.0.0.1:{os.environ.get('ATELIER_HTTP_PORT', Settings.http_port)}"
 GRPC_ADDRESS = f"127.0.0.1:{os.environ.get('ATELIER_GRPC_PORT', Settings.grpc_port)}"
 DEFAULTS = ["--users", "30", "--spawn-rate", "10", "--run-time", "30s"]
+HELP = {"-h", "--help"}
+ONLY_TELL = HELP | {"-V", "--version", "-l", "--list"}  # these ask nobody
 START_S = 300
 
 
@@ -50,15 +54,26 @@ def stack() -> Iterator[None]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("-H", "--host", default=None)
-    asked, words = parser.parse_known_args()
+    words, parser = sys.argv[1:], make_parser()
+    if ONLY_TELL.intersection(words):
+        if HELP.intersection(words):
+            print(parser.format_help(), flush=True)  # Locust's, which follows, is without ours
+        return locust(URL, words)
+    asked, _ = parser.parse_known_args(words)  # so that what is wrong with ours is said before anything is started
     if asked.host is None:
         with stack():
             return locust(URL, ["--grpc-address", GRPC_ADDRESS, *words])
     if not is_ready(asked.host):
         sys.exit(f"tests.load: no gateway is ready at {asked.host}")
     return locust(asked.host, words)
+
+
+def make_parser() -> ArgumentParser:
+    """Of the options that are not Locust's alone."""
+    parser = ArgumentParser("python -m tests.load", usage="%(prog)s [options]", add_help=False, allow_abbrev=False)
+    parser.add_argument("-H", "--host", default=None, help="the gateway there, not the one that runs here")
+    options.add_to(parser)
+    return parser
 
 
 def locust(url: str, words: list[str]) -> int:

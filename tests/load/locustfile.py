@@ -18,7 +18,7 @@ from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
 from serving.client import Client, ProblemError
-from tests.load import objectives
+from tests.load import objectives, options
 from tests.load.asks import Ask, draw, prepare
 from tests.load.questions import served_models
 from tests.load.shapes import DEFAULT_RUN_S, LEVELS, users_at
@@ -26,36 +26,22 @@ from tests.load.shapes import DEFAULT_RUN_S, LEVELS, users_at
 grpc.experimental.gevent.init_gevent()
 
 ASKS: dict[str, Sequence[Ask]] = {}  # by task, filled when a run starts
-DRAIN_S = 15  # for what is under way when an open loop ends: longer than the gateway takes for anything
+DRAIN_S = 15  # for what is under way when a user stops: longer than the gateway takes for anything
 
 
 @events.init_command_line_parser.add_listener
 def add_options(parser: Any) -> None:
-    """Each may also be set in the environment, by the name of its variable."""
-    add = parser.add_argument
-    add("--grpc-address", env_var="LOAD_GRPC_ADDRESS", default="127.0.0.1:8081", help="the gRPC door, host:port")
-    add("--api-key", env_var="LOAD_API_KEY", default="", help="what the gateway asks for, if it asks for one")
-    add("--shape", env_var="LOAD_SHAPE", choices=("", *LEVELS), default="", help="how --users come and go")
-    add(
-        "--loop",
-        env_var="LOAD_LOOP",
-        choices=("closed", "open"),
-        default="closed",
-        help="open: nobody waits for answers",
-    )
-    add(
-        "--rate", env_var="LOAD_RATE", type=float, default=10.0, help="requests a second of each user (closed: at most)"
-    )
-    add("--objectives", env_var="LOAD_OBJECTIVES", default=str(objectives.FILE), help="what must hold: a TOML file")
+    """Ours, and time for users who stop: Locust's own default cuts them off in the middle of a call, uncounted."""
+    options.add_to(parser)
+    parser.set_defaults(stop_timeout=DRAIN_S)
 
 
 @events.init.add_listener
 def get_ready(environment: Environment, **_: Any) -> None:
-    options = environment.parsed_options
-    objectives.read(Path(options.objectives))  # wrong? then say so before the run, not after it
-    if options.shape and not isinstance(environment.runner, WorkerRunner):
-        run_s, users = options.run_time or DEFAULT_RUN_S, options.num_users or 1
-        environment.shape_class = Shape(options.shape, users, run_s, options.spawn_rate or users)
+    asked = environment.parsed_options
+    if asked.shape and not isinstance(environment.runner, WorkerRunner):
+        run_s, users = asked.run_time or DEFAULT_RUN_S, asked.num_users or 1
+        environment.shape_class = Shape(asked.shape, users, run_s, asked.spawn_rate or users)
         environment.shape_class.runner = environment.runner
     if environment.host and not isinstance(environment.runner, WorkerRunner):
         learn(environment)  # now, so that it takes nothing of the run's time

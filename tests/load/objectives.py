@@ -4,6 +4,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 FILE = Path(__file__).with_name("objectives.toml")
 
@@ -35,14 +36,31 @@ def read(file: Path = FILE) -> Objectives:
     """The objectives by task.
 
     Raises:
-        ValueError: the file says something else; names the task.
+        ValueError: there is no such file, or it says something else; names the task.
     """
-    expected = {field.name for field in fields(Objective)}
-    tasks = tomllib.loads(file.read_text())
+    try:
+        tasks = tomllib.loads(file.read_text())
+    except OSError as error:
+        raise ValueError(f"{file}: {error.strerror}") from error
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from error
     for task, given in tasks.items():
-        if set(given) != expected:
-            raise ValueError(f"{file}: {task}: expected {', '.join(sorted(expected))}, got {', '.join(sorted(given))}")
+        if fault := _fault(given):
+            raise ValueError(f"{file}: {task}: {fault}")
     return {task: Objective(**given) for task, given in tasks.items()}
+
+
+def _fault(given: Any) -> str | None:
+    """What is wrong with what a file says of a task, or None."""
+    expected = sorted(field.name for field in fields(Objective))
+    got = sorted(given) if isinstance(given, dict) else [repr(given)]
+    if got != expected:
+        return f"expected {', '.join(expected)}, got {', '.join(got)}"
+    numbers = {name for name, value in given.items() if type(value) in (int, float) and value >= 0}
+    return next(
+        (f"{name}: expected a number, not negative, got {given[name]!r}" for name in expected if name not in numbers),
+        None,
+    )
 
 
 def misses(objectives: Objectives, measured: Iterable[Measured]) -> list[str]:

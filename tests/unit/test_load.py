@@ -2,6 +2,9 @@
 
 import contextlib
 import dataclasses
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +19,7 @@ from tests.load.asks import Ask, draw
 from tests.load.objectives import Measured, misses, table
 from tests.load.questions import Question
 from tests.load.shapes import LEVELS, users_at
+from tests.ports import free_port
 
 OBJECTIVES = objectives.read()
 WELL = [Measured(task, 100, 0, one.p95_ms, one.p99_ms) for task, one in OBJECTIVES.items()]
@@ -61,6 +65,65 @@ def test_objectives_that_say_something_else_are_refused_by_name(tmp_path: Path):
     file.write_text('["http json 1"]\np50_ms = 3\n')
     with pytest.raises(ValueError, match="http json 1: expected failure_share, p95_ms, p99_ms, got p50_ms"):
         objectives.read(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("failure_share = 0.0\np95_ms = '250'\np99_ms = 500", "p95_ms: expected a number, not negative, got '250'"),
+        ("failure_share = 0.0\np95_ms = 250\np99_ms = true", "p99_ms: expected a number, not negative, got True"),
+        (
+            "failure_share = -0.1\np95_ms = 250\np99_ms = 500",
+            "failure_share: expected a number, not negative, got -0.1",
+        ),
+        ("failure_share = nan\np95_ms = 250\np99_ms = 500", "failure_share: expected a number, not negative, got nan"),
+    ],
+)
+def test_an_objective_that_nothing_can_be_compared_with_is_refused(tmp_path: Path, text: str, said: str):
+    file = tmp_path / "objectives.toml"
+    file.write_text(f'["http json 1"]\n{text}\n')
+    with pytest.raises(ValueError, match=f"http json 1: {said}"):
+        objectives.read(file)
+
+
+def told(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """What `python -m tests.load` says where nothing is served and, with such a setting, nothing can be."""
+    nowhere = {"ATELIER_HTTP_PORT": str(free_port()), "ATELIER_WORKERS": "none"}
+    command = [sys.executable, "-m", "tests.load", *words]
+    environ = {**os.environ, **nowhere, **environ}
+    return subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_nothing_is_started_where_locust_only_tells():
+    for words, said in ((["--help"], "--objectives"), (["-V", "--users", "5"], "locust 2."), (["-l"], "HttpCaller")):
+        done = told(*words)
+        assert done.returncode == 0, done.stderr
+        assert said in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "environ", "said"),
+    [
+        (["--rate", "0"], {}, "argument --rate: expected a number above 0, got 0"),
+        (["--rate=-1"], {}, "argument --rate: expected a number above 0, got -1"),
+        ([], {"LOAD_RATE": "often"}, "argument --rate: expected a number above 0, got often"),
+        (["--objectives", "none.toml"], {}, "argument --objectives: none.toml: No such file or directory"),
+        (["--objectives", "Makefile"], {}, "argument --objectives: Makefile: Invalid statement"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_started(words: list[str], environ: dict[str, str], said: str):
+    done = told(*words, **environ)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_users_who_stop_may_finish_what_they_ask():
+    """Locust, who else would cut them off, parses in a process of its own: it changes the standard library."""
+    script = "from locust.argument_parser import get_parser; print(get_parser().parse_args([]).stop_timeout)"
+    command = [sys.executable, "-c", f"import tests.load.locustfile; {script}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.stdout == "15\n", done.stderr
 
 
 def test_a_wrong_class_or_value_is_a_fault_and_the_right_one_is_none():
