@@ -19,6 +19,7 @@ from serving.environment import variable_names
 from serving.gateway.metrics import Metrics
 from serving.gateway.settings import Settings
 from serving.model_server.flags import Flags, parse
+from training.cli import parse as training_options
 from training.presets import PRESETS
 
 K8S = Path("k8s")
@@ -372,6 +373,18 @@ def test_compose_and_kubernetes_run_the_same_images(dev, production, tmp_path):
     )
     for part in ("training", "gateway", "model-server", "load"):
         assert f"atelier/{part}:{__version__}" in in_compose.values()
+
+
+def test_what_the_docs_tell_the_trainer_is_what_it_is_told():
+    """Words after the service's name replace its command, and with it the variables that Compose fills in there."""
+    trainer = {key: value for key, value in compose()["trainer"].items() if key != "command"}
+    told = re.findall(
+        r"^(.*)docker compose run --rm trainer ([^#\n]+)", Path("docs/deploy.md").read_text(), re.MULTILINE
+    )
+    assert told
+    for before, words in told:
+        assert all(f"${{{name}" in str(trainer) for name in re.findall(r"(\w+)=", before)), before
+        assert training_options(words.split())
 
 
 def gpu_compose():
