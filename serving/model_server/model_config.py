@@ -18,11 +18,13 @@ PLATFORM = "tensorflow"  # the one platform there is
 def read_text_proto(path: str, message: Message) -> None:
     """Fill a message from a text file.
 
+    Bytes that are no UTF-8 are read as the text format escapes them: of no matter in a comment, and refused in a name.
+
     Raises:
         StatusError: the file cannot be read, or its text is not of that message; the parser's words go to the log.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise StatusError(Code.NOT_FOUND, f"{path}; {error.strerror}") from error
     try:

@@ -129,17 +129,26 @@ class Server:
             self._config_poll.start()
 
     def _poll_config(self) -> None:
-        taken = None  # TensorFlow Serving takes the same one again at every poll, to no effect but its log's
+        """Take what the file says; at each poll again while that is refused: what a label waits for may come yet.
+
+        TensorFlow Serving takes one that it has already too, to no effect but its log's, and tells each refusal anew.
+        """
+        taken, told = None, ""
         while not self._stop.wait(self._flags.model_config_file_poll_wait_seconds):
             try:
                 config = _model_server_config(self._flags)
                 if config != taken:
-                    taken = config
                     self._core.reload(config)
-            except StatusError as error:
-                _logger.error("PollFilesystemAndReloadConfig failed to ReloadConfig: %s", error.message)  # noqa: TRY400
+                    taken = config
+                told = ""
             except WaitCancelled:
                 return
+            except StatusError as error:
+                if error.message != told:
+                    _logger.error("PollFilesystemAndReloadConfig failed to ReloadConfig: %s", error.message)  # noqa: TRY400
+                told = error.message
+            except Exception:  # a bug must not end the polls
+                _logger.exception("PollFilesystemAndReloadConfig failed in an unforeseen way")
 
 
 def _unwrapped(runner: Runner, _: Path) -> Runner:

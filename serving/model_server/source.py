@@ -40,7 +40,7 @@ def find_versions(servable: ServableToMonitor) -> Mapping[int, Path]:
     """
     try:
         names = sorted(child.name for child in servable.base_path.iterdir())
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: there is a NUL in the path
         raise BasePathMissing(
             f"Could not find base path {servable.base_path} for servable {servable.name} with error {error}"
         ) from error

@@ -189,3 +189,59 @@ def test_with_its_flag_a_new_label_may_point_anywhere(start: Start, tmp_path: Pa
     wait_until(lambda: server.client.states("half") == {3: "AVAILABLE", 2: "END"})
     reply = server.client.http("POST", "/v1/models/half/labels/stable:predict", {"instances": [2]})
     assert (reply.status, reply.error) == (404, "Servable not found for request: Specific(half, 2)")
+
+
+def polls(config: Path) -> tuple[str, str]:
+    """Flags for a configuration that is read again each second."""
+    return f"--model_config_file={config}", "--model_config_file_poll_wait_seconds=1"
+
+
+def test_a_label_of_the_file_is_given_once_its_version_is_there(
+    start: Start, tmp_path: Path, versions: dict[int, Path]
+) -> None:
+    half = tmp_path / "half"
+    put(versions[2], half)
+    config = write_model_config(tmp_path / "config", {"half": half})
+    server = start(*polls(config)).wait_until_ready()
+    write_model_config(config, {"half": half}, 'version_labels { key: "stable" value: 3 }')
+    wait_until(lambda: "Request to assign label to version 3 of model half" in server.log)
+    put(versions[3], half)
+    body = {"instances": [2]}
+    wait_until(lambda: server.client.http("POST", "/v1/models/half/labels/stable:predict", body).status == 200)
+
+
+def test_a_file_that_stays_wrong_is_told_of_once(start: Start, tmp_path: Path, versions: dict[int, Path]) -> None:
+    put(versions[2], tmp_path / "half")
+    config = write_model_config(tmp_path / "config", {"half": tmp_path / "half"})
+    server = start(*polls(config)).wait_until_ready()
+    config.write_text("improperly formatted file contents")
+    wait_until(lambda: server.log.count("Error parsing text-format") >= 3)  # the parser's words, at each poll
+    assert server.log.count("failed to ReloadConfig: Invalid protobuf file") == 1
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9", b"\xff\xfe"])
+def test_a_file_that_is_no_utf_8_does_not_end_the_polls(
+    start: Start, tmp_path: Path, versions: dict[int, Path], name: bytes
+) -> None:
+    put(versions[2], tmp_path / "half")
+    put(versions[3], tmp_path / "other")
+    config = write_model_config(tmp_path / "config", {"half": tmp_path / "half"})
+    server = start(*polls(config)).wait_until_ready()
+    config.write_bytes(b'model_config_list { config { name: "%b" } }' % name)
+    wait_until(lambda: "failed to ReloadConfig: Invalid protobuf file" in server.log)
+    write_model_config(config, {"other": tmp_path / "other"})
+    wait_until(lambda: server.client.states("other") == {3: "AVAILABLE"})
+
+
+def test_a_comment_may_be_in_any_encoding(start: Start, tmp_path: Path, versions: dict[int, Path]) -> None:
+    put(versions[2], tmp_path / "half")
+    config = write_model_config(tmp_path / "config", {"half": tmp_path / "half"})
+    config.write_bytes(b"# caf\xe9\n" + config.read_bytes())
+    assert answer(start(f"--model_config_file={config}").wait_until_ready()) == (2, 3.0)
+
+
+def test_a_start_with_a_name_that_is_no_utf_8_fails_as_with_any_bad_file(main: Main, tmp_path: Path) -> None:
+    (tmp_path / "config").write_bytes(b'model_config_list { config { name: "caf\xe9" } }')
+    status, printed = main(f"--model_config_file={tmp_path / 'config'}")
+    assert status == 255
+    assert "Failed to start server. Error: INVALID_ARGUMENT: Invalid protobuf file" in printed

@@ -79,9 +79,10 @@ def test_a_directory_without_versions_is_warned_of(tmp_path: Path, caplog: pytes
     assert f"No versions of servable m found under base path {tmp_path}." in caplog.text
 
 
-def test_a_missing_base_path_is_no_empty_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["nowhere", "no\0where"])
+def test_a_missing_base_path_is_no_empty_one(tmp_path: Path, name: str) -> None:
     with pytest.raises(BasePathMissing, match="Could not find base path"):
-        find_versions(monitored(tmp_path / "nowhere"))
+        find_versions(monitored(tmp_path / name))
 
 
 class Wishes:
