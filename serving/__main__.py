@@ -68,9 +68,9 @@ def serve(environ: dict[str, str], scratch: Path) -> None:
     stack.write_model_config(gateway.models, store, config_file)
 
     def serve_too(models: tuple[str, ...]) -> None:
-        tell(f"a model is published that was not there before; serving {', '.join(models)}")
         stack.write_model_config(models, store, config_file)
         stack.write_whole(models_file, "\n".join(models))
+        tell(f"a model is published that was not there before; serving {', '.join(models)}")
 
     signals: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):

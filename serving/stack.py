@@ -4,6 +4,7 @@ Knows each part's command and how to see that it is ready; keeping parts up is t
 """
 
 import http.client
+import os
 import socket
 import ssl
 import sys
@@ -13,11 +14,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from google.protobuf import text_encoding
 from prometheus_client.parser import text_string_to_metric_families
 
 from serving import environment
 from serving.gateway.settings import Settings as GatewaySettings
 from serving.supervisor import Part
+from serving.version_name import version_of
 
 # From SIGTERM until the model server is killed: longer than any call the gateway still waits for.
 MODEL_SERVER_GRACE_PERIOD_S = 35.0
@@ -72,16 +75,39 @@ def published_models(store: Path) -> tuple[str, ...]:
 
 def models_in(store: Path) -> tuple[str, ...]:
     """The same; there may be none."""
-    return tuple(sorted(folder.name for folder in store.glob("*/") if any(folder.glob("[0-9]*/"))))
+    return tuple(sorted(name for name in _folders_in(store) if _may_name_a_model(name) and _has_version(store / name)))
+
+
+def _may_name_a_model(name: str) -> bool:
+    """Hidden folders are no models (`.trash`), nor can those be served whose names get lost where models are listed."""
+    return not name.startswith(".") and name.isprintable() and name == name.strip() and "," not in name
+
+
+def _has_version(model: Path) -> bool:
+    return any(version_of(name) is not None for name in _folders_in(model))
+
+
+def _folders_in(folder: Path) -> list[str]:
+    """Their names; none where nothing can be read now: a folder may go while it is looked at."""
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in entries if entry.is_dir()]
+    except OSError:
+        return []
 
 
 def write_model_config(models: tuple[str, ...], store: Path, file: Path) -> None:
     """Write the ModelServerConfig (TensorFlow Serving's text proto) that serves these models from the store."""
     configs = (
-        f'  config {{ name: "{name}" base_path: "{store.resolve() / name}" model_platform: "tensorflow" }}\n'
+        f"  config {{ name: {_quoted(name)} base_path: {_quoted(store.resolve() / name)} "
+        'model_platform: "tensorflow" }\n'
         for name in models
     )
     write_whole(file, "model_config_list {\n" + "".join(configs) + "}\n")
+
+
+def _quoted(value: str | Path) -> str:
+    return f'"{text_encoding.CEscape(os.fsencode(value), as_utf8=False)}"'
 
 
 def write_whole(file: Path, text: str) -> None:
@@ -99,6 +125,7 @@ def model_server_part(settings: Settings, config_file: Path, environ: Mapping[st
         f"--rest_api_port={settings.model_server_rest_port}",
         f"--model_config_file={config_file}",
         "--model_config_file_poll_wait_seconds=1",  # a model may be published later
+        "--serve_without_missing_models",  # and one may be removed, which is no matter of the others'
         f"--tensorflow_intra_op_parallelism={settings.model_server_op_threads}",
         "--bind_address=127.0.0.1",  # nobody else's business on a laptop
     ]  # fmt: skip

@@ -3,6 +3,7 @@
 New versions of a model are the model server's own business: it watches the folders that its configuration names.
 """
 
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -28,10 +29,14 @@ class StoreWatch:
         self._look_at = clock()
 
     def look(self) -> None:
-        """Take in what is new, if it is time to look."""
+        """Take in what is new, if it is time to look; where the file system refuses now, the next look tries again."""
         if self._clock() < self._look_at:
             return
         self._look_at = self._clock() + LOOK_INTERVAL_S
+        with contextlib.suppress(OSError):
+            self._take_in_what_is_new()
+
+    def _take_in_what_is_new(self) -> None:
         if new := tuple(name for name in stack.models_in(self._store) if name not in self._models):
+            self._serve(self._models + new)
             self._models += new
-            self._serve(self._models)

@@ -4,17 +4,15 @@ After tensorflow_serving/sources/storage_path/file_system_storage_path_source.cc
 """
 
 import logging
-import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_logger = logging.getLogger(__name__)
+from serving.version_name import version_of
 
-_INT64 = range(-(2**63), 2**63)
-_VERSION = re.compile(r"\s*[+-]?[0-9]+\s*")  # what absl::SimpleAtoi takes
+_logger = logging.getLogger(__name__)
 
 AspireCallback = Callable[[str, Mapping[int, Path]], None]
 
@@ -59,7 +57,8 @@ def _by_version(names: Sequence[str]) -> Mapping[int, str]:
     """Children whose name is a number; of two names for one number the later wins."""
     found: dict[int, str] = {}
     for name in names:
-        if not _VERSION.fullmatch(name) or (version := int(name)) not in _INT64:
+        version = version_of(name)
+        if version is None:
             continue
         if version in found:
             _logger.warning(

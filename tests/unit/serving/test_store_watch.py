@@ -1,4 +1,7 @@
+import errno
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,8 +15,14 @@ class Watched:
     def __init__(self, store: Path) -> None:
         self.store, self.clock = store, Clock()
         self.served: list[tuple[str, ...]] = []
+        self.is_full = False  # the file system that the configuration is written to
         self.publish("fashion")
-        self.watch = StoreWatch(store, ("fashion",), self.served.append, self.clock)
+        self.watch = StoreWatch(store, ("fashion",), self.serve, self.clock)
+
+    def serve(self, models: tuple[str, ...]) -> None:
+        if self.is_full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self.served.append(models)
 
     def publish(self, model: str, folder: str = "1") -> None:
         (self.store / model / folder).mkdir(parents=True)
@@ -58,3 +67,38 @@ def test_does_not_look_more_often_than_once_a_second(watched):
     watched.watch.look()
 
     assert watched.served == []
+
+
+def test_a_store_that_is_away_for_a_while_is_looked_at_again(watched, tmp_path):
+    away = tmp_path.rename(tmp_path.with_name("away"))
+    watched.look()
+    away.rename(tmp_path)
+    watched.publish("housing")
+    watched.look()
+
+    assert watched.served == [("fashion", "housing")]
+
+
+def test_a_folder_that_goes_while_it_is_looked_at_hides_no_other(watched, monkeypatch):
+    def stale(folder: Path) -> Any:
+        if Path(folder).name == "castles":
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return scandir(folder)
+
+    scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", stale)
+    watched.publish("castles")
+    watched.publish("housing")
+    watched.look()
+
+    assert watched.served == [("fashion", "housing")]
+
+
+def test_what_could_not_be_served_is_served_after_the_next_look(watched):
+    watched.publish("housing")
+    watched.is_full = True
+    watched.look()
+    watched.is_full = False
+    watched.look()
+
+    assert watched.served == [("fashion", "housing")]
