@@ -49,12 +49,14 @@ class Supervisor:
     def start(self) -> bool:
         """Bring up all parts in order; False when asked to stop before that was done.
 
+        One that dies when it was ready is started again, as those after it may wait for it.
+
         Raises:
             PartFailedToStart: names the part and how it ended. Parts already up are left to `stop`.
         """
-        for running in self._running:
+        for index, running in enumerate(self._running):
             running.start()
-            if not self._wait_until_ready(running):
+            if not self._wait_until_ready(running, self._running[:index]):
                 return False
         return True
 
@@ -62,8 +64,7 @@ class Supervisor:
         """Restart whatever dies, until asked to stop; and do what else must be looked at, often."""
         while not self._stopping():
             look()
-            for running in self._running:
-                running.restart_if_dead()
+            _restart_the_dead(self._running)
             time.sleep(LOOK_INTERVAL_S)
 
     def stop(self) -> None:
@@ -71,17 +72,23 @@ class Supervisor:
         for running in reversed(self._running):
             running.stop()
 
-    def _wait_until_ready(self, running: "_Running") -> bool:
+    def _wait_until_ready(self, running: "_Running", ready: Sequence["_Running"]) -> bool:
         told_at = time.monotonic()
         while (reason := running.part.why_not_ready()) is not None:
             if self._stopping():
                 return False
             running.raise_if_dead()
+            _restart_the_dead(ready)
             if time.monotonic() - told_at > TELL_INTERVAL_S:
                 self._tell(f"waiting for the {running.part.name}: {reason}")
                 told_at = time.monotonic()
             time.sleep(LOOK_INTERVAL_S)
         return True
+
+
+def _restart_the_dead(parts: Sequence["_Running"]) -> None:
+    for running in parts:
+        running.restart_if_dead()
 
 
 class _Running:

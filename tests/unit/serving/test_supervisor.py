@@ -125,6 +125,33 @@ def test_restarts_a_part_that_was_killed_and_says_so(tmp_path: Path) -> None:
     ]
 
 
+def test_a_part_that_dies_while_the_next_one_is_waited_for_is_restarted(tmp_path: Path) -> None:
+    killed: list[int] = []
+    deadline = time.monotonic() + DEADLINE_S
+
+    def why_the_gateway_is_not_ready() -> str | None:
+        """It needs the worker, which dies when the gateway is asked first."""
+        assert time.monotonic() < deadline, "the worker was never started again"
+        if not killed:
+            killed.append(pid_of(tmp_path, "worker"))
+            os.kill(killed[0], signal.SIGKILL)
+        answering = (tmp_path / "worker").read_text()
+        return None if answering not in ("", str(killed[0])) else "the worker does not answer"
+
+    sleeper = part(tmp_path, "gateway", SLEEPER)
+    gateway = Part("gateway", sleeper.command, sleeper.environment, why_the_gateway_is_not_ready, 10)
+    told: list[str] = []
+    supervisor = Supervisor([part(tmp_path, "worker", SLEEPER), gateway], told.append, lambda: False)
+    try:
+        assert supervisor.start()
+    finally:
+        supervisor.stop()
+    assert told == [
+        "the worker was ended by SIGKILL; starting it again in 0.5 s",
+        "starting the worker again",
+    ]
+
+
 def test_a_part_that_ends_before_it_is_ready_fails_the_start_and_is_named(tmp_path: Path) -> None:
     broken = Part("gateway", [sys.executable, "-c", "raise SystemExit(3)"], os.environ, lambda: "not yet", 10)
     supervisor = Supervisor([broken], print, lambda: False)
