@@ -3,8 +3,7 @@
 HealthCheckRequest {1: service}; HealthCheckResponse {1: status, where 1 is SERVING and 3 SERVICE_UNKNOWN}.
 """
 
-import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection
 
 import grpc
 from google.protobuf import wrappers_pb2
@@ -20,11 +19,16 @@ def health_handler(services: Collection[str]) -> grpc.GenericRpcHandler:
             context.abort(grpc.StatusCode.NOT_FOUND, "service name unknown")
         return wrappers_pb2.Int32Value(value=_SERVING)
 
-    def watch(request: wrappers_pb2.StringValue, context: grpc.ServicerContext) -> Iterator[wrappers_pb2.Int32Value]:
-        yield wrappers_pb2.Int32Value(value=_SERVING if request.value in services else _SERVICE_UNKNOWN)
-        is_over = threading.Event()
-        if context.add_callback(is_over.set):
-            is_over.wait()  # nothing changes while the server runs
+    def watch(
+        request: wrappers_pb2.StringValue,
+        _: grpc.ServicerContext,
+        send_response_callback: Callable[[wrappers_pb2.Int32Value], None],
+    ) -> None:
+        """Say it once: nothing changes while the server runs. The stream stays open, and holds no thread."""
+        status = _SERVING if request.value in services else _SERVICE_UNKNOWN
+        send_response_callback(wrappers_pb2.Int32Value(value=status))
+
+    watch.experimental_non_blocking = True  # type: ignore[attr-defined] # as grpc_health's own servicer does
 
     # A StringValue has its string as field 1, an Int32Value its number: the bytes of health.proto's messages.
     codecs = {

@@ -1,5 +1,6 @@
 """Runs the REST application: waitress on a thread, and a stop that lets requests in flight finish."""
 
+import resource
 import socket
 import threading
 import time
@@ -13,6 +14,7 @@ _POLL_S = 0.02  # how often the drain looks for the last reply to leave
 
 # No bound on bodies in TensorFlow Serving; waitress needs a number.
 _MAX_BODY_BYTES = 2**31 - 1
+_MANY = 2**20  # connections, where the system has no limit on open files
 
 
 class RestServer:
@@ -28,6 +30,7 @@ class RestServer:
             threads=num_threads,
             ident=None,
             max_request_body_size=_MAX_BODY_BYTES,
+            connection_limit=_connection_limit(),
             asyncore_use_poll=True,
             clear_untrusted_proxy_headers=True,
         )
@@ -49,6 +52,12 @@ class RestServer:
     def _is_busy(self) -> bool:
         channels = list(self._server.active_channels.values())
         return any(channel.requests or channel.total_outbufs_len for channel in channels)
+
+
+def _connection_limit() -> int:
+    """Half the files that the process may open: TensorFlow Serving has no other limit, and the rest needs some too."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _MANY if files in (-1, resource.RLIM_INFINITY) else files // 2
 
 
 def _listen(address: str, port: int) -> socket.socket:
