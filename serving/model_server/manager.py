@@ -91,8 +91,9 @@ class AspiredVersionsManager:
 
     def end_initial_load(self) -> None:
         """From now on load with the configured number of threads; the first load used more."""
-        self._loads.shutdown(wait=False)
-        self._loads = ThreadPoolExecutor(max(1, self._options.num_load_threads), "load")
+        with self._lock:  # nobody gives a load to a pool that takes none any more
+            initial, self._loads = self._loads, ThreadPoolExecutor(max(1, self._options.num_load_threads), "load")
+        initial.shutdown(wait=False)
 
     def handle(self, name: str, version: int | None = None) -> ServableHandle:
         """Borrow a version, or the highest one that is available.

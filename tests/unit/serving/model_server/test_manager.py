@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -212,3 +213,18 @@ def test_an_unforeseen_failure_ends_the_version_and_not_the_manager(bench: Calla
     b.wait_for(v1=END)
     b.aspire(loader(2))
     b.wait_for(v1=END, v2=AVAILABLE)
+
+
+def test_what_comes_while_the_first_load_ends_is_loaded(bench: Callable[..., Bench]) -> None:
+    """Up to the last moment, which is when the pool of the first load takes no more."""
+    b = bench()
+
+    class AspiresAtTheEnd(ThreadPoolExecutor):
+        def shutdown(self, *_: Any, **__: Any) -> None:
+            super().shutdown(wait=False)
+            b.aspire(loader(1))
+            b.wait_for(v1=AVAILABLE)
+
+    b.manager._loads = AspiresAtTheEnd(1)
+    b.manager.end_initial_load()
+    b.wait_for(v1=AVAILABLE)
