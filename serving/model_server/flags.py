@@ -96,6 +96,7 @@ class Flags:
 
 
 _INT64_FLAGS = {flag.name for flag in fields(Flags) if flag.metadata["type"] == "int64"}
+_BOOLS = {"true": True, "1": True, "false": False, "0": False}
 _INTEGERS = {False: range(-(2**31), 2**31), True: range(-(2**63), 2**63)}
 
 
@@ -133,8 +134,8 @@ def parse(arguments: Sequence[str]) -> CommandLine:
 def _parsed(name: str, text: str, kind: type) -> Any:
     if kind is str:
         return text
-    if kind is bool and text in ("true", "false"):
-        return text == "true"
+    if kind is bool and text.lower() in _BOOLS:
+        return _BOOLS[text.lower()]
     if kind is int and re.fullmatch(r"\s*[+-]?[0-9]+", text) and int(text) in _INTEGERS[name in _INT64_FLAGS]:
         return int(text)
     if kind is float:

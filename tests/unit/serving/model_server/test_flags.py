@@ -30,7 +30,11 @@ def test_defaults_are_tensorflow_servings() -> None:
         ("--model_name=", "model_name", ""),
         ("--enable_batching", "enable_batching", True),
         ("--enable_batching=true", "enable_batching", True),
+        ("--enable_batching=True", "enable_batching", True),
+        ("--enable_batching=1", "enable_batching", True),
         ("--enable_profiler=false", "enable_profiler", False),
+        ("--enable_profiler=FALSE", "enable_profiler", False),
+        ("--enable_profiler=0", "enable_profiler", False),
         ("--per_process_gpu_memory_fraction=0.5", "per_process_gpu_memory_fraction", 0.5),
     ],
 )
