@@ -117,13 +117,17 @@ def sum_and_diff(path: Path) -> Path:
 
 
 def shout(path: Path) -> Path:
-    """Strings, plain and as bytes."""
+    """Strings, plain and as bytes; `number` reads them, and quotes those that it cannot."""
 
     @tf.function(input_signature=[_spec(tf.string, None, name="s")])
     def predict(s: Any) -> Any:
         return {"loud": s + "!", "loud_bytes": s + "!"}
 
-    return _save(tf.Module(), path, {"serving_default": predict})
+    @tf.function(input_signature=[_spec(tf.string, None, name="s")])
+    def number(s: Any) -> Any:
+        return {"number": tf.strings.to_number(s)}
+
+    return _save(tf.Module(), path, {"serving_default": predict, "number": number})
 
 
 def next_number(path: Path) -> Path:

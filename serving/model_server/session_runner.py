@@ -65,6 +65,8 @@ class SessionRunner:
             subgraph.note_duration(time.perf_counter() - start_s)
         except errors.OpError as error:
             raise StatusError(Code(error.error_code), error.message) from error
+        except UnicodeDecodeError as error:
+            raise _refusal_in_bytes(error) from error
         return [_as_array(result) for result in results]
 
     def close(self) -> None:
@@ -124,6 +126,14 @@ class SessionRunner:
             raise invalid_argument(
                 f"Tensor {name}, specified in either feed_devices or fetch_devices was not found in the Graph"
             ) from error
+
+
+def _refusal_in_bytes(error: UnicodeDecodeError) -> StatusError:
+    """What an operation says in words that are no UTF-8, which TensorFlow's binding cannot make an OpError of.
+
+    The code is lost. The words quote what was fed, so it was most likely that an argument is invalid.
+    """
+    return invalid_argument(error.object.decode("utf-8", "backslashreplace"))
 
 
 def _check_dtypes(arrays: Sequence[Array], expected: Sequence[np.dtype[Any]]) -> None:

@@ -65,6 +65,13 @@ class TestBothDoors:
         with pytest.raises(StatusError, match=r"^INVALID_ARGUMENT: Matrix size-incompatible: In\[0\]: \[1,3\]"):
             servable.runner.run({x: np.ones((1, 3), np.float32)}, fetches, timeout_s)
 
+    def test_what_the_graph_quotes_need_be_no_utf_8(self, load: Load, timeout_s: float | None) -> None:
+        servable = load(tiny_models.shout)
+        (s,), fetches = names(servable, "number")
+        words = r"^INVALID_ARGUMENT: StringToNumberOp could not correctly convert string: caf\\xe9\n"
+        with pytest.raises(StatusError, match=words):
+            servable.runner.run({s: np.array([b"caf\xe9"], object)}, fetches, timeout_s)
+
 
 def test_a_run_is_cut_off_at_its_limit(load: Load) -> None:
     servable = load(tiny_models.wait)
