@@ -21,7 +21,10 @@ _KIND_NAMES = {"bytes_list": "bytes", "float_list": "float", "int64_list": "int6
 def fill_example_request(body: bytes, request: Any) -> None:
     """Fill the signature name and the input of a ClassificationRequest or RegressionRequest."""
     document = parse_object(body)
-    request.model_spec.signature_name = signature_name_of(document)
+    signature = signature_name_of(document)
+    if not _is_utf8(signature):
+        raise invalid_argument(f"No signature was found with the name: {signature}")
+    request.model_spec.signature_name = signature
     target = request.input.example_list
     if "context" in document:
         target = request.input.example_list_with_context
@@ -45,14 +48,27 @@ def _fill_example(example: example_pb2.Example, value: Json) -> None:
     if not isinstance(value, dict):
         raise invalid_argument(f"Example must be JSON object but got JSON {type_name(value)}")
     for name, content in value.items():
+        if not _is_utf8(name):
+            raise invalid_argument(f"Feature: {name} has a name that is no UTF-8")
         feature = feature_pb2.Feature()
         for item in content if isinstance(content, list) else [content]:
             _add_value(feature, name, item)
         example.features.feature[name].CopyFrom(feature)
 
 
+def _is_utf8(text: str) -> bool:
+    """Whether a message can hold it: bytes that are no UTF-8 came as surrogate escapes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _add_value(feature: feature_pb2.Feature, name: str, value: Json) -> None:
     """Add one value; the first one fixes the kind of the feature."""
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        value = float(value)  # as rapidjson reads it
     if isinstance(value, bool | int):
         kind: str = "int64_list"
     elif isinstance(value, float):
@@ -74,7 +90,10 @@ def _feature_value(value: Json) -> Any:
         return decode_b64_object(value)
     if isinstance(value, str):
         return text_bytes(value)
-    return float(np.float32(value)) if isinstance(value, float) else int(value)
+    if isinstance(value, float):
+        with np.errstate(over="ignore"):
+            return float(np.float32(value))
+    return int(value)
 
 
 def classification_document(result: Any) -> bytes:

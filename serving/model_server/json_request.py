@@ -104,6 +104,8 @@ def _read_instances(instances: list[Json], infos: TensorInfos) -> dict[str, Arra
 def _read_regular_instances(instances: list[Json], infos: TensorInfos) -> dict[str, Array]:
     """All instances at once, one conversion an input."""
     if not _is_named(instances[0]):
+        if len(infos) > 1:  # b64 objects, of which only one input can be made
+            raise IrregularValue
         ((name, info),) = infos.items()
         return {name: read_dense(instances, info.dtype)}
     if any(type(item) is not dict or len(item) != len(infos) for item in instances):
@@ -156,7 +158,7 @@ def _read_irregular_instances(instances: list[Json], infos: TensorInfos) -> dict
                 raise invalid_argument(
                     f"Failed to process element: {index} {key}of 'instances' list. Error: {error}"
                 ) from None
-        if members.keys() != infos.keys():
+        if are_named and members.keys() != infos.keys():
             raise invalid_argument(
                 f"Failed to process element: {index} of 'instances' list. JSON object: {debug_string(item)} keys must "
                 f"be equal to: {','.join(sorted(infos))}"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
+from serving.model_server.rest_target import target_of
 from serving.model_server.server_core import ServerCore
 from serving.model_server.state_monitor import ManagerState, ServableState
 
@@ -29,7 +30,7 @@ class ReadinessPath:
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request."""
-        path = environ["REQUEST_URI"].partition("?")[0]
+        path = target_of(environ).partition("?")[0]
         if path != PATH and not path.startswith(f"{PATH}/"):
             return self._application(environ, start_response)
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):

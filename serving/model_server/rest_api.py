@@ -25,6 +25,7 @@ from serving.model_server.model_status import metadata_response, status_response
 from serving.model_server.predict import predict
 from serving.model_server.regress import run_regress
 from serving.model_server.rest_body import read_body
+from serving.model_server.rest_target import target_of
 from serving.model_server.servable import DEFAULT_SIGNATURE, Servable
 from serving.model_server.server_core import ServerCore
 from serving.model_server.status import Code, StatusError, invalid_argument
@@ -97,7 +98,7 @@ class RestApi:
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        target = environ["REQUEST_URI"]
+        target = target_of(environ)
         if self._metrics_path and target.partition("?")[0] == self._metrics_path:
             return self._metrics(start_response, target)
         if not _API.fullmatch(target):
@@ -207,12 +208,17 @@ def _model_spec(name: str | None, version: str | None, label: str | None) -> mod
     """The model that a path names."""
     spec = model_pb2.ModelSpec(name=_decoded(name or ""))
     if version is not None:
-        if int(version) > _INT64_MAX:
-            raise _UnwritableError
-        spec.version.value = int(version)
+        spec.version.value = _int64(version)
     if label is not None:
         spec.version_label = _decoded(label)
     return spec
+
+
+def _int64(digits: str) -> int:
+    significant = digits.lstrip("0") or "0"
+    if len(significant) > len(str(_INT64_MAX)) or int(significant) > _INT64_MAX:  # Python reads only 4300 digits
+        raise _UnwritableError
+    return int(significant)
 
 
 def _decoded(text: str) -> str:

@@ -71,9 +71,22 @@ def test_names_are_percent_decoded(server: ModelServerClient) -> None:
     assert server.http("GET", "/v1/models/with+space").error == "Could not find any versions of model with+space"
 
 
-def test_a_version_beyond_int64_gets_400_and_an_empty_body(server: ModelServerClient) -> None:
-    reply = server.http("GET", "/v1/models/half_plus_two/versions/99999999999999999999")
+@pytest.mark.parametrize("digits", ["9223372036854775808", "9" * 20, "9" * 5000])
+def test_a_version_beyond_int64_gets_400_and_an_empty_body(server: ModelServerClient, digits: str) -> None:
+    reply = server.http("GET", f"/v1/models/half_plus_two/versions/{digits}")
     assert (reply.status, reply.body, reply.headers["Content-Type"]) == (400, b"", JSON)
+
+
+def test_a_version_may_begin_with_any_number_of_zeros(server: ModelServerClient) -> None:
+    reply = server.http("GET", f"/v1/models/half_plus_two/versions/{'0' * 5000}1")
+    assert reply.json["model_version_status"][0]["version"] == "1"
+
+
+def test_of_a_whole_url_only_the_path_counts(server: ModelServerClient) -> None:
+    """As it comes from a client that takes the server for a proxy."""
+    assert server.http("GET", "http://some.host:1/v1/models/half_plus_two").status == 200
+    assert server.http("POST", f"HTTP://some.host{HALF}", {"instances": [2]}).json == {"predictions": [3.0]}
+    assert server.http("GET", "http://some.host").status == 404
 
 
 @pytest.mark.parametrize("target", ["/v1/models", "/v1/models/metadata"])
@@ -526,6 +539,12 @@ def element(index: int, text: str, key: str | None = None) -> str:
             id="1.4/17 b64-of-numbers",
         ),
         pytest.param(
+            "sum_and_diff",
+            {"instances": [{"b64": "aGk="}]},
+            element(0, 'JSON Value: {\n    "b64": "aGk="\n} Type: Object is not of expected type: float'),
+            id="1.4/17 b64-rows-of-several-inputs",
+        ),
+        pytest.param(
             "next_number",
             {"inputs": [1.0]},
             "JSON Value: 1.0 Type: Number is not of expected type: int64",
@@ -713,11 +732,31 @@ def test_error_layout(server: ModelServerClient) -> None:
             b'{\n    "results": [3.0]\n}',
             id="1.6/2 other-features",
         ),
+        pytest.param(
+            "regress",
+            {"signature_name": "regress", "examples": [{"x": 2**64}, {"x": [-(10**40)]}]},
+            b'{\n    "results": [9.22337204e+18, -Infinity]\n}',
+            id="1.6/1 whole-numbers-beyond-64-bits-are-floats",
+        ),
     ],
 )
 def test_classify_and_regress(server: ModelServerClient, verb: str, body: Any, reply: bytes) -> None:
     got = server.http("POST", f"/v1/models/half_plus_two:{verb}", body)
     assert (got.status, got.body) == (200, reply)
+
+
+@pytest.mark.parametrize("verb", ["classify", "regress"])
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (b'{"signature_name": "\xff", "examples": [{}]}', b"No signature was found with the name: \xff"),
+        (b'{"examples": [{"\xff": 1.0}]}', b"Feature: \xff has a name that is no UTF-8"),
+        (b'{"context": {"\xff": 1.0}, "examples": [{}]}', b"Feature: \xff has a name that is no UTF-8"),
+    ],
+)
+def test_names_that_are_no_utf8_are_refused(server: ModelServerClient, verb: str, body: bytes, error: bytes) -> None:
+    reply = server.http("POST", f"/v1/models/half_plus_two:{verb}", body)
+    assert (reply.status, reply.body) == (400, b'{\n    "error": "%b"\n}' % error)
 
 
 def whole(text: str, problem: str) -> str:

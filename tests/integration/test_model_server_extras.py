@@ -89,6 +89,7 @@ def test_readiness_is_told_for_each_model(
     )
     assert server.client.http("GET", "/readyz/missing").status == 503
     assert server.client.http("GET", "/readyz/nobody").status == 404
+    assert server.client.http("GET", "http://some.host/readyz/half").status == 200
     assert server.client.http("POST", "/readyz", {}).status == 405
     assert server.client.http("GET", "/readyz/half").json["models"] == {"half": ready}
     shutil.copytree(half, tmp_path / "staging").rename(tmp_path / "missing")

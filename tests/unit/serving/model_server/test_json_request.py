@@ -87,6 +87,14 @@ def test_a_signature_without_inputs_cannot_be_called() -> None:
         parse_predict_request(b'{"inputs": 1}', lambda _: {})
 
 
+def test_b64_rows_are_the_first_input_alone_however_many_there_are() -> None:
+    """As in the original, where Predict then says which inputs are missing."""
+    inputs = request(
+        '{"instances": [{"b64": "aGk="}, {"b64": ""}]}', a=types_pb2.DT_STRING, b=types_pb2.DT_STRING
+    ).inputs
+    assert {name: array.tolist() for name, array in inputs.items()} == {"a": [b"hi", b""]}
+
+
 @row("1.4/18")
 @pytest.mark.parametrize(("text", "data"), [("aGk=", b"hi"), ("aGk", b"hi"), (" aG\nk= ", b"hi"), ("", b"")])
 def test_base64_needs_no_padding_and_takes_white_space(text: str, data: bytes) -> None:
