@@ -68,8 +68,12 @@ def serve(environ: dict[str, str], scratch: Path) -> None:
     stack.write_model_config(gateway.models, store, config_file)
 
     def serve_too(models: tuple[str, ...]) -> None:
-        stack.write_model_config(models, store, config_file)
-        stack.write_whole(models_file, "\n".join(models))
+        try:
+            stack.write_model_config(models, store, config_file)
+            stack.write_whole(models_file, "\n".join(models))
+        except OSError as error:
+            tell(f"a model is published that was not there before, and cannot be served yet: {error}")
+            raise
         tell(f"a model is published that was not there before; serving {', '.join(models)}")
 
     signals: list[int] = []
