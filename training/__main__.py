@@ -104,8 +104,7 @@ def _fitted(
     with strategy.scope():
         model = build_model(config, dataset)
     if config.warm_start:
-        with model_store(options.folders.store, dataset.name).at_hand(config.warm_start) as published:
-            version = published / str(config.warm_start)
+        with model_store(options.folders.store, dataset.name).at_hand(config.warm_start) as version:
             fitting, weights = warm_start(model, version, dataset, config, options.seed)
         print(f"{dataset.name}: begins with {fitting} of its {weights} weights from version {config.warm_start}")
     if checkpoint.exists():
@@ -157,8 +156,7 @@ def _evaluate_and_publish(
 
     def write(folder: Path) -> None:
         # Under a folder store's lock nobody can publish between this comparison and the version that passed it.
-        with store.at_hand() as published:
-            compared = compare_with_published(published, dataset, answers[dataset.output.tensor], report=print)
+        compared = compare_with_published(store, dataset, answers[dataset.output.tensor], report=print)
         if compared:
             check_not_worse(name, compared, config.margin)
         findings = find(dataset, answers, evaluation, compared)

@@ -49,13 +49,11 @@ class BucketStore:
         return sorted(number for number in numbers if tf.io.gfile.exists(f"{self.where(number)}/{_GRAPH}"))
 
     @contextmanager
-    def at_hand(self, number: int | None = None) -> Iterator[Path]:
-        """A local folder of versions with a copy of that one in it, or of the newest; empty if there is none."""
+    def at_hand(self, number: int) -> Iterator[Path]:
+        """A local copy of that version; no folder if there is none."""
         with tempfile.TemporaryDirectory() as scratch, _in_our_words(self._url):
-            folder = Path(scratch) / self._url.rpartition("/")[2]
-            folder.mkdir()
-            for wanted in [number] if number else self.versions()[-1:]:
-                _download(self.where(wanted), folder / str(wanted))
+            folder = Path(scratch) / self._url.rpartition("/")[2] / str(number)
+            _download(self.where(number), folder)
             yield folder
 
     def publish(

@@ -12,23 +12,24 @@ from training.errors import BadArtefact
 from training.export import CONTRACT_FILE
 from training.gate import Comparison, compare, row_losses
 from training.sources import Report
-from training.store import versions
+from training.stores import ModelStore
 from training.verify import loaded
 
 _BATCH = 500  # rows: bounds the memory
 
 
 def compare_with_published(
-    published: Path, dataset: Dataset, answer: npt.NDArray[Any], report: Report
+    store: ModelStore, dataset: Dataset, answer: npt.NDArray[Any], report: Report
 ) -> Comparison | None:
     """The new model's answers to the test rows beside those of the newest version that can be asked, if any can.
 
     A version that is broken, or was made for other data, must not keep a sound model out; the report hears of it.
     """
     targets = dataset.test.targets
-    for number, folder in reversed(versions(published).items()):
+    for number in reversed(store.versions()):
         try:
-            before = published_answers(folder, dataset)
+            with store.at_hand(number) as version:
+                before = published_answers(version, dataset)
         except BadArtefact as error:
             report(f"{dataset.name}: not compared with version {number}: {error}")
             continue

@@ -18,8 +18,8 @@ class ModelStore(Protocol):
     def versions(self) -> list[int]:
         """The numbers of the published versions, lowest first."""
 
-    def at_hand(self, number: int | None = None) -> AbstractContextManager[Path]:
-        """A local folder of versions that has that one, or the newest, if there is one."""
+    def at_hand(self, number: int) -> AbstractContextManager[Path]:
+        """The version's folder, or a local copy of it; no folder if there is no such version."""
 
     def publish(
         self, write: Callable[[Path], object], verify: Callable[[Path], object], on_step: Callable[[str], object]
@@ -46,10 +46,9 @@ class FolderStore:
         return list(store.versions(self._model))
 
     @contextmanager
-    def at_hand(self, number: int | None = None) -> Iterator[Path]:
+    def at_hand(self, number: int) -> Iterator[Path]:
         """The folder itself."""
-        del number
-        yield self._model
+        yield store.versions(self._model).get(number, self._model / str(number))
 
     def publish(
         self, write: Callable[[Path], object], verify: Callable[[Path], object], on_step: Callable[[str], object]

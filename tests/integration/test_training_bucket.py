@@ -1,5 +1,6 @@
 """A store where nothing can be renamed or locked: TensorFlow's file system in memory, a folder taken for a bucket."""
 
+import shutil
 import subprocess
 import sys
 import threading
@@ -46,12 +47,13 @@ def test_versions_are_numbered_and_come_back_whole(url: str) -> None:
     assert store.versions() == []
     assert [store.publish(write, accept) for _ in range(2)] == [1, 2]
     assert store.versions() == [1, 2]
-    with store.at_hand() as folder:
-        assert [path.name for path in folder.iterdir()] == ["2"]
-        accept(folder / "2")
-        assert (folder / "2" / "variables" / "data").read_text() == "weights"
-    with store.at_hand(1) as folder:
-        accept(folder / "1")
+    for number in (1, 2):
+        with store.at_hand(number) as version:
+            assert version.name == str(number)
+            accept(version)
+            assert (version / "variables" / "data").read_text() == "weights"
+    with store.at_hand(3) as version:
+        assert not version.exists()
 
 
 def test_the_graph_without_which_no_server_loads_a_version_comes_last(url: str) -> None:
@@ -152,7 +154,7 @@ def test_a_path_is_a_folder_and_a_url_a_bucket(url: str, tmp_path: Path) -> None
     assert models_in(f"ram://{uuid.uuid4().hex}") == []
 
 
-def test_the_whole_job_publishes_to_a_url_goes_on_from_there_and_prunes(
+def test_the_whole_job_publishes_to_a_url_goes_on_from_there_compares_and_prunes(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     url = f"file://{tmp_path}/bucket"
@@ -168,4 +170,12 @@ def test_the_whole_job_publishes_to_a_url_goes_on_from_there_and_prunes(
     assert "housing: begins with 7 of its 7 weights from version 1" in second
     assert f"housing: version 2 published to {url}/housing/2 (" in second
     assert "nothing to train" in job("housing", *settings, "--if-missing")
+    broken = tmp_path / "bucket" / "housing" / "3"
+    broken.mkdir()
+    (broken / "saved_model.pb").touch()
+    assert main(["housing", *settings, "--set", "margin=0", "--set", "learning_rate=1e-5", "--store", url]) == 1
+    worse = capfd.readouterr()
+    assert "housing: not compared with version 3: " in worse.out
+    assert "that of version 2 " in worse.err
+    shutil.rmtree(broken)
     assert job("prune", "--keep", "1") == "housing: removed 1; kept 2\n"
