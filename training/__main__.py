@@ -172,13 +172,16 @@ def _evaluate_and_publish(
 
 
 def _prune(options: PruneOptions) -> None:
-    from training.prune import prune, used_by_server
-    from training.stores import model_store, models_in
+    from training.prune import check_protected, prune, used_by_server
+    from training.stores import is_store, model_store, models_in
 
     url = options.model_server
+    if not is_store(options.store):
+        raise PruneRefused(f"there is no store {options.store}")
     present = models_in(options.store)
     if unknown := set(options.models) - set(present):
         raise PruneRefused(f"{options.store} has no versions of {', '.join(sorted(unknown))}")
+    check_protected(options.store, options.protect)
     for name in options.models or present:
         removed, kept = prune(
             model_store(options.store, name),

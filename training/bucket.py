@@ -124,9 +124,15 @@ class BucketStore:
         return [int(found[1]) for name in names if (found := _CLAIM.fullmatch(name))]
 
 
+def is_folder(url: str) -> bool:
+    """Whether anything lies under a URL."""
+    with _in_our_words(url):
+        return bool(tf.io.gfile.isdir(url))
+
+
 def names_in(url: str) -> list[str]:
     """What lies right under a URL; nothing where there is nothing."""
-    return [name.rstrip("/") for name in tf.io.gfile.listdir(url)] if tf.io.gfile.isdir(url) else []
+    return [name.rstrip("/") for name in tf.io.gfile.listdir(url)] if is_folder(url) else []
 
 
 def _download(url: str, folder: Path) -> None:

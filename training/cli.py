@@ -28,7 +28,7 @@ _PRUNE_HELP = """\
 Remove old versions from the model store. A version in use is never removed; "in use" is
 
   - the newest N (--keep): what TF Serving serves under its policy latest-N, or is about to;
-  - what --protect names, as fashion/3: pinned or labelled versions;
+  - what --protect names, as fashion/3: pinned or labelled versions; if one is not there, nothing is removed;
   - with --model-server, whatever that server reports as anything but END. If it does not answer, nothing
     is removed. Without it, a server that failed to load the newest N could still serve an older version.
 

@@ -8,10 +8,11 @@ does not report as ended. A server that cannot be asked means that nothing is re
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from training.errors import PruneRefused
-from training.stores import ModelStore
+from training.stores import ModelStore, model_store
 
 # TF Serving's words (get_model_status_impl.cc). Any other 404 comes from somebody who is no model server.
 _NO_VERSIONS = b"Could not find any versions of model"
@@ -34,6 +35,18 @@ def prune(
     if removed and not dry_run:
         store.remove(removed)
     return removed, kept
+
+
+def check_protected(store: Path | str, protected: Mapping[str, set[int]]) -> None:
+    """Pass quietly if every version that the user names is there: a misspelt one would protect nothing.
+
+    Raises:
+        PruneRefused: names those that are not.
+    """
+    present = {name: model_store(store, name).versions() for name in protected}
+    missing = [f"{name}/{n}" for name, numbers in protected.items() for n in sorted(numbers) if n not in present[name]]
+    if missing:
+        raise PruneRefused(f"nothing was removed: {store} has no {', '.join(missing)} to protect")
 
 
 def used_by_server(url: str, model: str) -> set[int]:

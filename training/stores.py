@@ -71,6 +71,15 @@ def model_store(root: Path | str, model: str) -> ModelStore:
     return BucketStore(f"{root.rstrip('/')}/{model}")
 
 
+def is_store(root: Path | str) -> bool:
+    """Whether there is anything at the root that could hold versions."""
+    if isinstance(root, Path):
+        return root.is_dir()
+    with quiet_tensorflow():
+        from training.bucket import is_folder
+    return is_folder(root)
+
+
 def models_in(root: Path | str) -> list[str]:
     """The names of the models that have versions."""
     if isinstance(root, Path):

@@ -178,4 +178,8 @@ def test_the_whole_job_publishes_to_a_url_goes_on_from_there_compares_and_prunes
     assert "housing: not compared with version 3: " in worse.out
     assert "that of version 2 " in worse.err
     shutil.rmtree(broken)
+    assert main(["prune", "--keep", "1", "--protect", "housing/7", "--store", url]) == 1
+    assert capfd.readouterr().err == f"nothing was removed: {url} has no housing/7 to protect\n"
+    assert main(["prune", "--keep", "1", "--store", f"{url}/nowhere"]) == 1
+    assert capfd.readouterr().err == f"there is no store {url}/nowhere\n"
     assert job("prune", "--keep", "1") == "housing: removed 1; kept 2\n"

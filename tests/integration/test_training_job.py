@@ -253,3 +253,16 @@ def test_prune_removes_all_but_the_newest_and_says_which(tmp_path: Path) -> None
     assert away.returncode == 1
     assert "nothing was removed: no status from http://127.0.0.1:9/v1/models/housing" in away.stderr
     assert list(versions(tmp_path / "housing")) == [1, 3]
+
+
+def test_prune_removes_nothing_where_there_is_no_such_store_or_nothing_of_what_is_to_be_protected(
+    tmp_path: Path,
+) -> None:
+    for version in ("1", "2", "3"):
+        (tmp_path / "housing" / version).mkdir(parents=True)
+    misspelt = job(tmp_path, "prune", "--keep", "1", "--protect", "huosing/1", "--protect", "housing/9")
+    words = f"nothing was removed: {tmp_path} has no huosing/1, housing/9 to protect\n"
+    assert (misspelt.returncode, misspelt.stderr) == (1, words)
+    away = job(tmp_path / "nowhere", "prune", "--keep", "1")
+    assert (away.returncode, away.stderr) == (1, f"there is no store {tmp_path}/nowhere\n")
+    assert list(versions(tmp_path / "housing")) == [1, 2, 3]
