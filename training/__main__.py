@@ -63,8 +63,10 @@ def train(name: str, config: TrainingConfig, options: TrainOptions) -> None:
     started_at = time.monotonic()
     strategy = strategy_named(options.strategy)
     dataset = _load(name, config, options)
-    checkpoint = checkpoint_path(options.folders.runs, dataset, config, options.seed, strategy.share.workers)
-    model, history = _fitted(dataset, config, options, strategy, checkpoint)
+    model, origin = _begun(dataset, config, options, strategy)
+    workers = strategy.share.workers
+    checkpoint = checkpoint_path(options.folders.runs, dataset, config, options.seed, workers, begins_with=origin)
+    history = _fit(model, dataset, config, options, strategy=strategy, checkpoint=checkpoint)
     if strategy.share.worker:
         print(f"{name}: worker {strategy.share.worker} is done; worker 0 evaluates and publishes")
         return
@@ -91,11 +93,11 @@ def _load(name: str, config: TrainingConfig, options: TrainOptions) -> "Dataset"
     return dataset
 
 
-def _fitted(
-    dataset: "Dataset", config: TrainingConfig, options: TrainOptions, strategy: "Strategy", checkpoint: Path
-) -> tuple["Model", Mapping[str, list[float]]]:
-    from training.event_files import EventFiles, event_folder
-    from training.fit import fit, make_reproducible
+def _begun(
+    dataset: "Dataset", config: TrainingConfig, options: TrainOptions, strategy: "Strategy"
+) -> tuple["Model", str]:
+    """The model that training begins with, and the digest of the version that it comes from: none, as a rule."""
+    from training.fit import make_reproducible
     from training.models import build_model
     from training.stores import model_store
     from training.warm_start import warm_start
@@ -103,17 +105,32 @@ def _fitted(
     make_reproducible(options.seed)
     with strategy.scope():
         model = build_model(config, dataset)
-    if config.warm_start:
-        with model_store(options.folders.store, dataset.name).at_hand(config.warm_start) as version:
-            fitting, weights = warm_start(model, version, dataset, config, options.seed)
-        print(f"{dataset.name}: begins with {fitting} of its {weights} weights from version {config.warm_start}")
+    if not config.warm_start:
+        return model, ""
+    with model_store(options.folders.store, dataset.name).at_hand(config.warm_start) as version:
+        begun = warm_start(model, version, dataset, config, options.seed)
+    print(
+        f"{dataset.name}: begins with {begun.fitting} of its {begun.weights} weights from version {config.warm_start}"
+    )
+    return model, begun.digest
+
+
+def _fit(
+    model: "Model",
+    dataset: "Dataset",
+    config: TrainingConfig,
+    options: TrainOptions,
+    *,
+    strategy: "Strategy",
+    checkpoint: Path,
+) -> Mapping[str, list[float]]:
+    from training.event_files import EventFiles, event_folder
+    from training.fit import fit
+
     if checkpoint.exists():
         print(f"{dataset.name}: goes on from {checkpoint}")
     watching = [EventFiles(event_folder(options.tensorboard, dataset.name))] if options.tensorboard else []
-    history = fit(
-        model, dataset, config, seed=options.seed, strategy=strategy, checkpoint=checkpoint, callbacks=watching
-    )
-    return model, history
+    return fit(model, dataset, config, seed=options.seed, strategy=strategy, checkpoint=checkpoint, callbacks=watching)
 
 
 def _evaluate_and_publish(

@@ -6,12 +6,14 @@ its number alone (pipeline.py). Keras's BackupAndRestore leaves out all but weig
 """
 
 import dataclasses
+import fcntl
 import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import keras
 import numpy as np
@@ -28,9 +30,15 @@ _REMEMBERED = {
 }
 
 
-def checkpoint_path(folder: Path, dataset: Dataset, config: TrainingConfig, seed: int, workers: int) -> Path:
-    """Where this very run keeps its checkpoint: another configuration, seed, data or library has another file."""
-    run = (dataset.name, dataset.digest, dataclasses.asdict(config), seed, workers, library_versions())
+def checkpoint_path(
+    folder: Path, dataset: Dataset, config: TrainingConfig, seed: int, workers: int, *, begins_with: str = ""
+) -> Path:
+    """Where this very run keeps its checkpoint: another configuration, seed, data or library has another file.
+
+    Args:
+        begins_with: the digest of the version that it starts from; its number may be another one's in another store.
+    """
+    run = (dataset.name, dataset.digest, dataclasses.asdict(config), seed, workers, library_versions(), begins_with)
     fingerprint = hashlib.sha256(json.dumps(run, sort_keys=True).encode()).hexdigest()
     return folder / f"{dataset.name}-{fingerprint[:12]}.npz"
 
@@ -76,10 +84,10 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships 
 
     def _read(self, path: Path) -> None:
         try:
-            with np.load(path) as arrays:
+            with path.open("rb") as file, np.load(file) as arrays:
                 self._arrays = dict(arrays)
             memory = json.loads(str(self._arrays["memory"]))
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, EOFError, BadZipFile, ValueError, KeyError) as error:  # EOFError: an empty file
             raise CheckpointUnreadable(f"{path} cannot be read: {error}; remove it to begin anew") from error
         self.epochs_done, self.has_stopped, self.history = memory["epoch"], memory["stopped"], memory["history"]
         self._memories = memory["callbacks"]
@@ -95,10 +103,14 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships 
         if stopping := self._callbacks.get("EarlyStopping"):
             arrays |= {f"best_{i}": weight for i, weight in enumerate(stopping.best_weights or [])}
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_suffix(f".{os.getpid()}.new")  # the same run may be under way twice
-        with fresh.open("wb") as file:
-            np.savez(file, memory=np.array(json.dumps(memory)), **arrays)
-        fresh.replace(path)  # whole or not at all
+        fresh = path.with_suffix(".new")  # one a run: what a killed one left of it is written over
+        with (path.parent / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # the same run may be under way twice
+            with fresh.open("wb") as file:
+                np.savez(file, memory=np.array(json.dumps(memory)), **arrays)
+                file.flush()
+                os.fsync(file.fileno())  # a rename must not outlive what it renamed
+            fresh.replace(path)  # whole or not at all
 
 
 def _memory(callback: Any) -> dict[str, Any]:

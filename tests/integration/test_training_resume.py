@@ -1,8 +1,10 @@
 """A real run, killed in the middle of an epoch and started again, ends with the weights of one that never stopped."""
 
+import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +55,22 @@ weights_after(Path(sys.argv[1]))
 """
 
 
+KILLED_WRITING = """
+import os, signal, sys
+from pathlib import Path
+import numpy as np
+from tests.integration.test_training_resume import weights_after
+
+def die(file, **arrays):
+    file.write(b"half")
+    file.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+np.savez = die
+weights_after(Path(sys.argv[1]))
+"""
+
+
 def killed_in_epoch(epoch: int, path: Path) -> int:
     return subprocess.run([sys.executable, "-c", KILLED, str(path), str(epoch)], check=False).returncode
 
@@ -87,11 +105,54 @@ def test_another_configuration_or_seed_has_a_checkpoint_of_its_own(tmp_path: Pat
     assert len(paths) == 4
 
 
-def test_a_checkpoint_that_is_none_is_named(tmp_path: Path) -> None:
+def test_another_store_s_version_of_the_same_number_begins_another_run(tmp_path: Path) -> None:
+    warm = config(warm_start=1)
+    begun = {checkpoint_path(tmp_path, houses(), warm, 1, 1, begins_with=digest) for digest in ("sha256:1", "sha256:2")}
+    assert len(begun) == 2
+
+
+@pytest.fixture(scope="module")
+def whole_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("whole") / "houses.npz"
+    weights_after(path)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda _: b"",
+        lambda _: b"nothing",
+        lambda whole: whole[: len(whole) // 2],
+        lambda whole: whole.replace(b"1", b"2"),
+    ],
+    ids=["empty", "text", "half", "other bits"],
+)
+def test_a_checkpoint_that_is_none_is_named(
+    tmp_path: Path, whole_checkpoint: bytes, damage: Callable[[bytes], bytes]
+) -> None:
     path = tmp_path / "houses.npz"
-    path.write_text("nothing")
+    path.write_bytes(damage(whole_checkpoint))
     with pytest.raises(CheckpointUnreadable, match=r"houses\.npz cannot be read: .*; remove it to begin anew"):
         weights_after(path)
+
+
+def test_a_checkpoint_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, synced = tmp_path / "houses.npz", []
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append((path.exists(), os.fstat(file).st_size)))
+    weights_after(path)
+    assert [has_name for has_name, _ in synced[:2]] == [False, True]  # the first epoch's, the second's
+    assert synced[-1] == (True, path.stat().st_size)
+
+
+def test_what_killed_runs_were_writing_does_not_pile_up(tmp_path: Path) -> None:
+    path = tmp_path / "houses.npz"
+    for _ in range(2):
+        killed = subprocess.run([sys.executable, "-c", KILLED_WRITING, str(path)], check=False)
+        assert killed.returncode == -signal.SIGKILL
+    assert len(list(tmp_path.glob("*.new"))) == 1
+    weights_after(path)
+    assert {file.name for file in tmp_path.iterdir()} == {".lock", "houses.npz"}
 
 
 def test_the_whole_job_killed_goes_on_and_publishes_the_same_weights(
@@ -124,3 +185,19 @@ def test_the_whole_job_killed_goes_on_and_publishes_the_same_weights(
     assert found.keys() == wanted.keys()
     for name, weight in found.items():
         np.testing.assert_array_equal(weight, wanted[name])
+
+
+def test_a_run_that_begins_with_another_store_s_version_of_the_same_number_does_not_go_on(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def job(store: str, *settings: str) -> str:
+        quick = ("--preset", "quick", "--set", "epochs=1", "--set", "gate=5", *settings)
+        main(["housing", *quick, "--store", str(tmp_path / store), "--runs-dir", str(tmp_path / "runs")])
+        return capfd.readouterr().out
+
+    job("one")
+    job("other", "--set", "learning_rate=0.001")
+    refused = ("--set", "warm_start=1", "--set", "gate=0.01")  # so that its checkpoint stays
+    assert "goes on from" not in job("one", *refused)
+    assert "goes on from" in job("one", *refused)
+    assert "goes on from" not in job("other", *refused)

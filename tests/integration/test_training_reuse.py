@@ -51,7 +51,9 @@ def test_a_warm_start_takes_every_weight_that_fits_and_leaves_the_others(tmp_pat
     make_reproducible(2)
     model = build_model(wider, dataset)
     fresh = model_weights(model)
-    assert warm_start(model, tmp_path / "1", dataset, wider, seed=1) == (6, 9)
+    begun = warm_start(model, tmp_path / "1", dataset, wider, seed=1)
+    assert (begun.fitting, begun.weights) == (6, 9)
+    assert begun.digest == verify(tmp_path / "1").digest
     for name, weight in model_weights(model).items():
         fits = any(part in name for part in ("normalization:", "hidden_1:", "value:bias"))
         begins_as = before if fits else fresh
