@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from training.cli import PruneOptions, TrainOptions, parse
 from training.config import TrainingConfig
-from training.errors import PruneRefused, TrainingError
+from training.errors import PruneRefused, TrainingError, WorkerLost
 from training.tensorflow_log import quiet_tensorflow
 
 if TYPE_CHECKING:  # TensorFlow would slow --help down
@@ -19,24 +19,45 @@ if TYPE_CHECKING:  # TensorFlow would slow --help down
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the job; the exit code is 1 when something that a sentence can tell went wrong."""
+    """Run the job; the exit code is 1 when something that a sentence can tell went wrong, of whichever model."""
     options = parse(arguments)
     try:
         if isinstance(options, PruneOptions):
             _prune(options)
         else:
-            for name, config in options.configs.items():
-                _train_if_wanted(name, config, options)
-    except TrainingError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except OSError as error:  # a full disk, a folder that may not be written: it names the file
-        print(f"the store or the data folder: {error}", file=sys.stderr)
+            _train_all(options)
+    except (TrainingError, OSError) as error:
+        print(_in_words(error), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         return 130  # as shells have it: 128 + SIGINT
     return 0
+
+
+def _train_all(options: TrainOptions) -> None:
+    """Each model for itself: one that is not published keeps no other from being trained.
+
+    Raises:
+        TrainingError: says of each model that was not published why; or, at once, that the other workers are lost.
+    """
+    reasons: list[str] = []
+    for number, (name, config) in enumerate(options.configs.items(), start=1):
+        try:
+            _train_if_wanted(name, config, options)
+        except WorkerLost:
+            raise
+        except (TrainingError, OSError) as error:
+            reasons.append(_in_words(error))
+            if number < len(options.configs):  # the end is far
+                print(reasons[-1], flush=True)
+    if reasons:
+        raise TrainingError("\n".join(reasons))
+
+
+def _in_words(error: TrainingError | OSError) -> str:
+    """An OSError (a full disk, a folder that may not be written) names the file itself."""
+    return f"the store or the data folder: {error}" if isinstance(error, OSError) else str(error)
 
 
 def _train_if_wanted(name: str, config: TrainingConfig, options: TrainOptions) -> None:

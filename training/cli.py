@@ -21,8 +21,9 @@ Train models and publish them to the model store, where a model server picks the
 The story: config → datasets → model → fit → calibrate → evaluate → gate → export → publish. A model is published only
 if its test result reaches the preset's gate, and if it is not worse than the published version on the same test rows,
 beyond what chance explains or the margin allows. Else the job says by how much it failed and exits 1; the store stays
-as it was. A published version holds, in assets.extra/, report.html, model_card.md and evaluation.json. A run that was
-stopped goes on where it was, to the same result, when the same command is given again.
+as it was, and the other models are trained all the same. A published version holds, in assets.extra/, report.html,
+model_card.md and evaluation.json. A run that was stopped goes on where it was, to the same result, when the same
+command is given again.
 """
 _PRUNE_HELP = """\
 Remove old versions from the model store. A version in use is never removed; "in use" is
