@@ -99,6 +99,7 @@ def train(name: str, config: TrainingConfig, options: TrainOptions) -> None:
 
 
 def _load(name: str, config: TrainingConfig, options: TrainOptions) -> "Dataset":
+    from training.calibrate import check_enough_rows
     from training.datasets import load_dataset
     from training.leakage import check_apart
     from training.regressors import with_inputs_for
@@ -109,6 +110,8 @@ def _load(name: str, config: TrainingConfig, options: TrainOptions) -> "Dataset"
         f"{name}: {len(dataset.train)} rows to fit, {len(dataset.validation)} to validate, "
         f"{len(dataset.calibration)} to calibrate, from {dataset.source}"
     )
+    if config.calibration_share:
+        check_enough_rows(dataset, config.level, config.confidence)
     dataset = with_inputs_for(config, dataset)
     check_apart(dataset)
     return dataset

@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from serving.contract import ClassOutput, Domain, FeatureInput, ImageInput, Interval, ValueOutput
-from training.conformal import fit_prediction_set, quantile
+from training.conformal import fit_prediction_set, quantile, rank_of
 from training.datasets import Dataset, Rows, encode
 from training.domain import SHARE_OUTSIDE, feature_score, image_score
+from training.errors import ConfigError
 from training.models import Model, by_name, predict, symbolic_inputs
 from training.progress import ProgressBar
 from training.spread import IntervalAround, fit_spread, floor_of
@@ -26,6 +27,23 @@ from training.temperature import Temperature, fit_temperature
 
 _TITLE = "calibrating"  # of progress bars
 _LOW, _HIGH, _DOMAIN = "low", "high", "domain_score"  # tensors
+
+
+def check_enough_rows(dataset: Dataset, level: float, confidence: float = 0.0) -> None:
+    """Pass quietly if the calibration rows are enough for all that is promised of them; it takes no model to tell.
+
+    Raises:
+        ConfigError: names the model, and what would need more rows.
+    """
+    sets = "prediction sets" if isinstance(dataset.output, ClassOutput) else "intervals"
+    for promise, (its_level, its_confidence) in {
+        sets: (level, confidence),
+        "domain score": (1 - SHARE_OUTSIDE, 0.0),
+    }.items():
+        try:
+            rank_of(len(dataset.calibration), its_level, its_confidence)
+        except ConfigError as error:
+            raise ConfigError(f"{dataset.name}: calibration_share is too small for the {promise}: {error}") from error
 
 
 def calibrate(model: Model, dataset: Dataset, level: float, confidence: float = 0.0) -> tuple[Model, Dataset]:

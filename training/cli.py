@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.config import DEFAULT_SEED, Folders, TrainingConfig, has_cluster, store_root
+from training.config import DEFAULT_SEED, LARGEST_SEED, Folders, TrainingConfig, has_cluster, store_root
 from training.errors import ConfigError
 from training.presets import PRESET_NAMES, PRESETS, resolve
 
@@ -87,7 +87,7 @@ def _parse_train(arguments: Sequence[str]) -> TrainOptions:
         metavar="KEY=VALUE",
         help=f"override a field, of all models or (fashion.epochs=3) of one; fields: {fields}",
     )
-    parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help=f"of all randomness (default: {DEFAULT_SEED})")
+    parser.add_argument("--seed", type=_seed, default=DEFAULT_SEED, help=f"of all randomness (default: {DEFAULT_SEED})")
     parser.add_argument(
         "--strategy",
         choices=("one", "mirrored", "multi-worker"),
@@ -162,9 +162,22 @@ def _parser(program: str, description: str) -> argparse.ArgumentParser:
 def _add_store(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--store",
-        type=store_root,
+        type=_store,
         help="model store: a folder, or a URL as gs://bucket/models (ATELIER_STORE; default: ./models)",
     )
+
+
+def _store(text: str) -> Path | str:
+    try:
+        return store_root(text)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _seed(text: str) -> int:
+    if not (text.isdecimal() and int(text) <= LARGEST_SEED):
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0 to {LARGEST_SEED}, got {text!r}")
+    return int(text)
 
 
 def _at_least_one(text: str) -> int:

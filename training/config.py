@@ -13,6 +13,7 @@ from training.errors import ConfigError
 
 # 42 is a habit of the field, nothing more; the quick gates hold for every seed that was tried.
 DEFAULT_SEED = 42
+LARGEST_SEED = 2**32 - 1  # Keras takes no other
 # By their Keras names.
 ACTIVATIONS = ("relu", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh", "sigmoid")
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "nadam", "adamw")
@@ -87,7 +88,8 @@ class TrainingConfig:
             raise ConfigError(f"hidden_units must be one or more widths above 0, got {self.hidden_units}")
         if self.mc_samples and not self.dropout:
             raise ConfigError("mc_samples needs dropout above 0: without it every pass gives the same answer")
-
+        if self.clip_norm and self.clip_value:
+            raise ConfigError(f"clip_norm {self.clip_norm} and clip_value {self.clip_value}: one of them must be 0")
         if self.schedule == "plateau" and not self.patience:
             raise ConfigError("schedule plateau needs patience above 0: it halves the rate after half of that")
 
@@ -121,7 +123,9 @@ def has_cluster(environ: Mapping[str, str] = os.environ) -> bool:
 
 
 def store_root(text: str) -> Path | str:
-    """A path, or a URL as it is: Path would make one slash of two."""
+    """A path, or a URL as it is: Path would make one slash of two. Of nothing it would make the folder one is in."""
+    if not text:
+        raise ConfigError("expected a folder or a URL, got nothing")
     return text if "://" in text else Path(text)
 
 

@@ -17,15 +17,23 @@ Scores = npt.NDArray[np.floating[Any]]
 
 
 def quantile(scores: Scores, level: float, confidence: float = 0.0) -> float:
-    """The finite-sample quantile: of n scores the one of rank ⌈(n + 1) level⌉, counted from the smallest.
-
-    That keeps the level on average over calibrations. With a confidence it is the first rank that keeps it in so many
-    of them (Vovk 2012, arXiv 1209.2673): how much this one covers is Beta(rank, n + 1 - rank).
+    """The finite-sample quantile: of n scores the one that rank_of names, counted from the smallest.
 
     Raises:
         ConfigError: so few scores that the rank is beyond the last.
     """
-    rows = len(scores)
+    return float(np.sort(scores)[rank_of(len(scores), level, confidence) - 1])
+
+
+def rank_of(rows: int, level: float, confidence: float = 0.0) -> int:
+    """Which of so many scores is their finite-sample quantile: ⌈(rows + 1) level⌉, from 1.
+
+    That keeps the level on average over calibrations. With a confidence it is the first rank that keeps it in so many
+    of them (Vovk 2012, arXiv 1209.2673): how much this one covers is Beta(rank, rows + 1 - rank).
+
+    Raises:
+        ConfigError: so few rows that the rank is beyond the last.
+    """
     rank = math.ceil((rows + 1) * level)
     while rank <= rows and _share_below(rank, rows, level) < confidence:
         rank += 1
@@ -35,7 +43,7 @@ def quantile(scores: Scores, level: float, confidence: float = 0.0) -> float:
             needed = max(needed, math.ceil(math.log(1 - confidence) / math.log(level)))
         with_confidence = f" with confidence {confidence}" if confidence else ""
         raise ConfigError(f"level {level}{with_confidence} needs {needed} calibration rows or more, got {rows}")
-    return float(np.sort(scores)[rank - 1])
+    return rank
 
 
 def _share_below(rank: int, rows: int, level: float) -> float:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from serving.contract import ClassOutput, Domain, Feature, FeatureInput, FeatureTensor, ImageInput, ValueOutput
 from training import california_housing, fashion_mnist
+from training.errors import ConfigError
 from training.notes import NO_NOTES, Notes
 from training.place import draw_place
 from training.regions import Region
@@ -111,7 +112,8 @@ def _load_fashion(data_dir: Path, shares: tuple[float, float], seed: int, report
     sources = fashion_mnist.sources(data_dir, report)
     advice = fashion_mnist.advice(data_dir)
     source, arrays = first_right("fashion", sources, fashion_mnist.DIGEST, advice, report)
-    train, validation, calibration = _split(Rows(arrays["train_images"], arrays["train_labels"]), shares, seed)
+    rows = Rows(arrays["train_images"], arrays["train_labels"])
+    train, validation, calibration = _split_to_train("fashion", rows, shares, seed)
     return Dataset(
         name="fashion",
         task="classification",
@@ -134,7 +136,7 @@ def _load_housing(data_dir: Path, shares: tuple[float, float], seed: int, report
     advice = "The table belongs to the project: restore training/data/california_housing.csv.gz."
     source, arrays = first_right("housing", california_housing.sources(), california_housing.DIGEST, advice, report)
     rest, test = _split(Rows(arrays["features"], arrays["targets"]), (_TEST_SHARE,), _TEST_SEED)
-    train, validation, calibration = _split(rest, shares, seed)
+    train, validation, calibration = _split_to_train("housing", rest, shares, seed)
     return Dataset(
         name="housing",
         task="regression",
@@ -153,6 +155,18 @@ def _load_housing(data_dir: Path, shares: tuple[float, float], seed: int, report
         regions=california_housing.REGIONS,
         cap=california_housing.CAP,
     )
+
+
+def _split_to_train(name: str, rows: Rows, shares: tuple[float, float], seed: int) -> tuple[Rows, ...]:
+    """(train, validation, calibration), of which the last alone may be empty."""
+    parts = _split(rows, shares, seed)
+    for purpose, part in {"fit": parts[0], "validate": parts[1]}.items():
+        if not len(part):
+            raise ConfigError(
+                f"{name}: validation_share {shares[0]} and calibration_share {shares[1]} of {len(rows)} rows "
+                f"leave none to {purpose}"
+            )
+    return parts
 
 
 def _split(rows: Rows, shares: Sequence[float], seed: int) -> tuple[Rows, ...]:

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from serving.contract import ImageInput
 from training.checkpoint import Checkpoint
 from training.config import DEFAULT_SEED, TrainingConfig
 from training.datasets import Dataset, Rows, encode, output_width
@@ -63,6 +64,7 @@ def fit(
         seed=seed,
         first_epoch=saved.epochs_done,
         share=strategy.share,
+        are_images=isinstance(dataset.input, ImageInput),
     )
     progress = [ProgressBar(dataset.name)] if strategy.share.worker == 0 else []
     try:

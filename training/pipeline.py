@@ -32,12 +32,20 @@ def steps_per_epoch(rows: int, config: TrainingConfig, share: Share) -> int:
 
 
 def training_batches(
-    instances: Any, targets: Any, config: TrainingConfig, *, seed: int, first_epoch: int, share: Share
+    instances: Any,
+    targets: Any,
+    config: TrainingConfig,
+    *,
+    seed: int,
+    first_epoch: int,
+    share: Share,
+    are_images: bool = False,
 ) -> Any:
     """Batches without end, from the given epoch on: a tf.data.Dataset of (instances, targets).
 
     Args:
         instances, targets: an array, or arrays by name, each (rows, ...); float32 images are (rows, height, width).
+        are_images: whether the configuration's augmentation has a meaning.
     """
     data = keras.tree.map_structure(tf.convert_to_tensor, (instances, targets))
     rows = len(keras.tree.flatten(targets)[0])
@@ -51,7 +59,7 @@ def training_batches(
     def batch(order: Any, of_epoch: Any, step: Any) -> Any:
         mine = order[step * size : (step + 1) * size][share.worker :: share.workers]
         x, y = keras.tree.map_structure(lambda values: tf.gather(values, mine), data)
-        if config.flip or config.shift or config.erase:
+        if are_images and (config.flip or config.shift or config.erase):
             x = augment(x, config, tf.random.fold_in(of_epoch, step * share.workers + share.worker))
         return x, y
 

@@ -1,6 +1,7 @@
 """Calibration with the real Keras: what it adds to a model, that it is right, and that the exported artefact has it."""
 
 import dataclasses
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from serving.contract import DEFAULT_SIGNATURE, ClassOutput, FeatureInput, FeatureTensor, ValueOutput
 from tests.training_data import config, houses, pictures
-from training.calibrate import calibrate
+from training.calibrate import calibrate, check_enough_rows
 from training.datasets import Dataset, Rows, encode
 from training.describe import describe
 from training.domain import Nearest, image_score
@@ -231,3 +232,20 @@ def test_too_few_calibration_rows_for_the_level_are_refused() -> None:
     dataset = quarters(houses(rows=60))
     with pytest.raises(ConfigError, match=r"level 0\.99 needs 99 calibration rows or more, got 15"):
         calibrate(fitted(dataset, epochs=1), dataset, 0.99)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "level", "confidence", "words"),
+    [
+        (houses(40), 0.99, 0.0, "houses: calibration_share is too small for the intervals: level 0.99 needs 99 "),
+        (pictures(40), 0.9, 0.95, "pictures: calibration_share is too small for the prediction sets: level 0.9 with "),
+        (houses(40), 0.5, 0.0, "houses: calibration_share is too small for the domain score: level 0.99 needs 99 "),
+        (pictures(392), 0.9, 0.0, "pictures: calibration_share is too small for the domain score: level 0.99 needs "),
+    ],
+)
+def test_what_too_few_calibration_rows_cannot_promise_is_known_without_a_model(
+    dataset: Dataset, level: float, confidence: float, words: str
+) -> None:
+    with pytest.raises(ConfigError, match=re.escape(words) + r".*calibration rows or more, got \d+$"):
+        check_enough_rows(quarters(dataset), level, confidence)
+    check_enough_rows(quarters(houses(396)), level, confidence)  # 99

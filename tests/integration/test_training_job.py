@@ -209,6 +209,19 @@ def test_what_goes_wrong_ends_in_a_sentence_exit_code_1_and_an_unchanged_store(
     assert list(versions(tmp_path / "housing")) == [1]
 
 
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [("0.00001", "intervals: level 0.9 needs 9"), ("0.002", "domain score: level 0.99 needs 99")],
+)
+def test_too_few_rows_to_calibrate_with_are_told_before_anything_is_fitted(
+    tmp_path: Path, share: str, words: str
+) -> None:
+    done = job(tmp_path, "housing", *QUICKER, "--set", f"calibration_share={share}")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"housing: calibration_share is too small for the {words} calibration rows or more")
+    assert "epoch" not in done.stdout
+
+
 def test_a_store_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     done = job(tmp_path / "file", "housing", *QUICKER)

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.training_data import config
+from tests.training_data import config, houses
 from training.augment import augment, erased, flipped, shifted
+from training.fit import fit, make_reproducible
+from training.models import build_model
 from training.pipeline import Share, steps_per_epoch, training_batches
 
 ROWS = 50
@@ -104,9 +106,22 @@ def test_without_options_images_stay_as_they_are() -> None:
 def test_batches_of_images_are_augmented_anew_each_epoch() -> None:
     same = np.tile(IMAGES[:1], (16, 1, 1))
     pipeline = training_batches(
-        same, np.arange(16), config(shift=1), seed=1, first_epoch=0, share=Share()
+        same, np.arange(16), config(shift=1), seed=1, first_epoch=0, share=Share(), are_images=True
     ).as_numpy_iterator()
     (first, _), (second, _) = next(pipeline), next(pipeline)
     assert first.shape == second.shape == (16, 4, 3)
     assert (first != second).any()
     assert tf.as_dtype(first.dtype) == tf.float32
+
+
+@pytest.mark.parametrize("option", [{"flip": True}, {"shift": 1}, {"erase": 2}], ids=lambda option: next(iter(option)))
+def test_what_is_no_image_is_fitted_as_if_images_were_left_alone(option: dict[str, Any]) -> None:
+    fitted = []
+    for changes in ({}, option):
+        settings = config(**changes)
+        make_reproducible(1)
+        model = build_model(settings, houses())
+        fit(model, houses(), settings, seed=1)
+        fitted.append([weight.numpy() for weight in model.weights])
+    for found, wanted in zip(*fitted, strict=True):
+        np.testing.assert_array_equal(found, wanted)

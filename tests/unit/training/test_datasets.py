@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 
 from serving.contract import Feature, FeatureInput, FeatureTensor, ImageInput
 from training.datasets import Dataset, Rows, encode, load_dataset, plain, tensor_shapes
+from training.errors import ConfigError
 
 
 def housing(seed: int, tmp_path: Path) -> Dataset:
@@ -37,6 +39,15 @@ def test_the_seed_picks_the_validation_rows_and_never_the_test_rows(tmp_path: Pa
 def test_without_a_share_there_are_no_calibration_rows(tmp_path: Path) -> None:
     dataset = load_dataset("housing", tmp_path, 0.2, 1, lambda _: None)
     assert [len(rows) for rows in parts_of(dataset)] == [13_210, 3_302, 0, 4_128]
+
+
+@pytest.mark.parametrize(("validation", "calibration", "purpose"), [(1e-5, 0.1, "validate"), (0.5, 0.49999, "fit")])
+def test_shares_that_leave_no_rows_are_refused(
+    tmp_path: Path, validation: float, calibration: float, purpose: str
+) -> None:
+    words = f"housing: validation_share {validation} and calibration_share {calibration} of 16512 rows leave none to "
+    with pytest.raises(ConfigError, match=re.escape(words + purpose)):
+        load_dataset("housing", tmp_path, validation, 1, lambda _: None, calibration_share=calibration)
 
 
 def test_a_feature_s_range_is_that_of_the_training_rows(tmp_path: Path) -> None:
