@@ -27,7 +27,7 @@ def bootstrap(metrics: Callable[[Figures], Mapping[str, Any]], figures: Figures)
     rows = table.shape[1]
     parts = []
     for several in np.array_split(np.arange(RESAMPLES), RESAMPLES * rows // _CHUNK + 1):
-        # In order, so that columns in the order of one of them are almost sorted by it again: sorting is the dear part.
+        # In order: then what a resample comes to, to the last bit, follows from which rows it has.
         drawn = np.sort(random.integers(rows, size=(len(several), rows)), axis=1)
         parts.append(metrics(dict(zip(figures, table[:, drawn], strict=True))))
     return {name: interval_of(np.concatenate([part[name] for part in parts])) for name in parts[0]}

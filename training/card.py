@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from serving.contract import ClassOutput, ValueOutput
 from training.findings import Findings, Slice
-from training.report.words import figure, interval, words_for
+from training.report.words import OF_CALIBRATION_ERROR, figure, interval, words_for
 from training.trained import TrainedModel
 
 _OF_SLICES = ("accuracy", "rmse", "mae", "coverage", "mean_set_size", "mean_interval_width")
@@ -56,6 +56,8 @@ def _evaluation(found: Findings) -> str:
         f"On {found.rows:,} rows: {found.split}. Intervals: percentile bootstrap over the rows, {found.resamples:,} "
         f"resamples, seed {found.bootstrap_seed}; they tell nothing of other training seeds."
     )
+    if "ece" in found.metrics:
+        words += f" {OF_CALIBRATION_ERROR}"
     classes = _table(
         ["class", "rows", "precision", "recall"],
         [

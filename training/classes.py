@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from training.bootstrap import RESAMPLES, SEED
+from training.calibration_error import equal_mass_bins
 from training.estimate import Estimate, estimates
-from training.metrics import equal_mass_bins
 from training.row_figures import Figures
 
 Confusion = npt.NDArray[np.int64]  # (..., true class, predicted class): rows

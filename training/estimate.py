@@ -1,19 +1,28 @@
 """A figure with its interval: what a test on so many rows can and cannot tell."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy.typing as npt
 
 from serving.contract import Evaluation
-from training.bootstrap import bootstrap, interval_of
+from training.bootstrap import Interval, bootstrap, interval_of
+from training.calibration_error import calibration_interval
 from training.metrics import metrics_of
 from training.row_figures import Figures, by_confidence
+
+_OWN_INTERVALS: Mapping[str, Callable[[Figures], Interval]] = MappingProxyType({"ece": calibration_interval})
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure on the rows that were there, and where it would lie for 95 % of other draws of rows."""
+    """A figure on the rows that were there, and where it would lie for 95 % of other draws of rows.
+
+    Of a calibration error, which other draws would exaggerate as this one does: where the model's own error lies.
+    """
 
     value: float
     low: float
@@ -21,9 +30,11 @@ class Estimate:
 
 
 def estimated_metrics(figures: Figures) -> dict[str, Estimate]:
-    """Every metric that these columns allow, with its bootstrap interval."""
+    """Every metric that these columns allow, with its interval: a bootstrap's, but for those that have their own."""
     figures = by_confidence(figures)
-    values, intervals = metrics_of(figures), bootstrap(metrics_of, figures)
+    values = metrics_of(figures)
+    intervals = bootstrap(partial(metrics_of, leaving_out=_OWN_INTERVALS), figures)
+    intervals |= {name: interval(figures) for name, interval in _OWN_INTERVALS.items() if name in values}
     return {name: Estimate(float(value), *intervals[name]) for name, value in values.items()}
 
 

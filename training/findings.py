@@ -36,7 +36,7 @@ class Findings:
     confusion: tuple[tuple[int, ...], ...] = ()  # [true class][predicted class]
     reliability: tuple[ReliabilityBin, ...] = ()  # bins of equal mass, by confidence
     compared: Comparison | None = None  # with the version published before; None: there was none that could be asked
-    resamples: int = bootstrap.RESAMPLES  # of every interval's bootstrap, …
+    resamples: int = bootstrap.RESAMPLES  # of every interval's bootstrap (the calibration error's has none), …
     interval_level: float = bootstrap.LEVEL
     bootstrap_seed: int = bootstrap.SEED
 

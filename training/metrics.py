@@ -3,37 +3,23 @@
 Columns may have leading axes, (..., n): the metrics are of the last one, so that a thousand resamples are one call.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from training.calibration_error import calibration_error
 from training.row_figures import Figures
-
-CALIBRATION_BINS = 15  # as Guo et al. 2017 have it
 
 Values = npt.NDArray[np.float64]  # (...)
 
 
-def metrics_of(figures: Figures) -> dict[str, Values]:
+def metrics_of(figures: Figures, *, leaving_out: Collection[str] = ()) -> dict[str, Values]:
     """Every metric that these columns allow."""
-    return {name: metric(figures) for name, (needed, metric) in METRICS.items() if needed <= figures.keys()}
-
-
-def equal_mass_bins(rows: int) -> npt.NDArray[np.intp]:
-    """Where each of the bins begins when so many rows, in the order of their confidence, are dealt out evenly."""
-    return np.unique(np.arange(CALIBRATION_BINS) * rows // CALIBRATION_BINS)
-
-
-def _calibration_error(figures: Figures) -> Any:
-    """How far the stated probability of the top class is from its share of hits: the mean over bins of equal mass."""
-    confidence = figures["confidence"]
-    order = np.argsort(confidence, axis=-1, kind="stable")
-    gaps = np.take_along_axis(confidence - figures["hit"], order, axis=-1)
-    bins = np.add.reduceat(gaps, equal_mass_bins(gaps.shape[-1]), axis=-1)
-    return np.abs(bins).sum(axis=-1) / gaps.shape[-1]
+    wanted = {name: METRICS[name] for name in METRICS if name not in leaving_out}
+    return {name: metric(figures) for name, (needed, metric) in wanted.items() if needed <= figures.keys()}
 
 
 def _mean(column: str) -> Callable[[Figures], Any]:
@@ -62,7 +48,7 @@ METRICS: Mapping[str, tuple[set[str], Callable[[Figures], Any]]] = MappingProxyT
     {
         "accuracy": ({"hit"}, _mean("hit")),
         "loss": ({"loss"}, _mean("loss")),  # mean negative log-likelihood, nats
-        "ece": ({"hit", "confidence"}, _calibration_error),
+        "ece": ({"hit", "confidence"}, calibration_error),
         "rmse": ({"error"}, _rmse),  # in the target's unit, as all errors and widths are
         "mae": ({"error"}, _mae),
         "r2": ({"error", "target"}, _r2),

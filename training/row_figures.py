@@ -35,7 +35,7 @@ def row_figures(dataset: Dataset, answers: Answers) -> Figures:
 
 
 def by_confidence(figures: Figures) -> Figures:
-    """The same rows in another order: then a resample is almost sorted, and its calibration error quick to tell."""
+    """The same rows in an order of their own, if they have one: then it is theirs which resamples are drawn."""
     if "confidence" not in figures:
         return figures
     order = np.argsort(figures["confidence"], kind="stable")

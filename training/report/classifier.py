@@ -14,6 +14,7 @@ from training.report.reliability import reliability_diagram
 from training.report.svg import percent
 from training.report.tables import table, with_interval
 from training.report.whiskers import whiskers
+from training.report.words import OF_CALIBRATION_ERROR
 from training.trained import TrainedModel
 
 _MISTAKES = 24  # three or four rows of pictures
@@ -89,7 +90,7 @@ def _reliability(trained: TrainedModel) -> str:
         ),
         aside(
             f"Calibration error: {error.value:.4f}, 95 % interval {error.low:.4f} to {error.high:.4f}. "
-            "An interval of this error leans upwards: chance adds to it, never takes from it."
+            + OF_CALIBRATION_ERROR
         ),
     )
 

@@ -38,6 +38,7 @@ def _header(trained: TrainedModel) -> str:
         tile(words_for(name), figure(name, estimate.value), interval(name, estimate))
         for name, estimate in found.metrics.items()
     ]
+    but = ", but for the calibration error" if "ece" in found.metrics else ""
     return element(
         "header",
         element(
@@ -50,7 +51,7 @@ def _header(trained: TrainedModel) -> str:
             "p",
             escape(
                 f"On {found.rows:,} rows that training never saw: {found.split}. Below each figure, its "
-                f"95 % interval ({found.resamples:,} bootstrap resamples). {_gate(trained)}"
+                f"95 % interval ({found.resamples:,} bootstrap resamples{but}). {_gate(trained)}"
             ),
             class_="aside",
         ),

@@ -23,6 +23,11 @@ _WORDS: Mapping[str, tuple[str, bool]] = MappingProxyType(
     }
 )
 
+OF_CALIBRATION_ERROR = (
+    "The calibration error's interval holds the model's own error, by what chance can do to each bin: "
+    "chance alone makes much of what is seen."
+)
+
 
 def words_for(metric: str) -> str:
     """What a reader calls it."""

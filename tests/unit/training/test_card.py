@@ -35,6 +35,7 @@ def test_a_card_has_all_that_a_reader_looks_for() -> None:
     assert all(f"- {words}" in card for words in ("For play.", "Made up.", "None lives there."))
     assert "Targets are cut off at 0.5 100k USD" in card
     assert "| RMSE | 0.1 | 0.1–0.1 |" in card
+    assert "calibration error" not in card
 
 
 def test_a_classifier_s_card_tells_of_classes_calibration_sets_and_domain() -> None:
@@ -44,6 +45,7 @@ def test_a_classifier_s_card_tells_of_classes_calibration_sets_and_domain() -> N
     probabilities = [[0.5, 0.3, 0.2]] * 20
     card = card_of(dataset, probabilities=np.array(probabilities), score=np.array([[0.5]] * 19 + [[2.0]]))
     assert "| class | rows | precision | recall |" in card
+    assert "The calibration error's interval holds the model's own error, by what chance can do to each bin" in card
     assert "Prediction sets are made to hold the truth 90% of the time" in card
     assert "Out of domain: How strange. Of the test rows 5.0% exceed it." in card
 
