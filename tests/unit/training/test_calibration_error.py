@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.calibration_error import calibration_interval, equal_mass_bins
+from training.calibration_error import calibration_interval
 from training.estimate import estimated_metrics
 from training.row_figures import Figures
 
@@ -47,8 +47,3 @@ def test_bins_of_hits_alone_tell_no_more_than_what_they_state() -> None:
 def test_certainty_that_is_right_has_no_error_and_nothing_to_doubt() -> None:
     sure = np.ones(30) + 1e-7  # as float32 has it
     assert calibration_interval({"confidence": sure, "hit": np.ones(30)}) == pytest.approx((0, 0), abs=1e-6)
-
-
-@pytest.mark.parametrize(("rows", "bins"), [(1, 1), (14, 14), (15, 15), (1000, 15)])
-def test_no_bin_is_empty(rows: int, bins: int) -> None:
-    assert len(equal_mass_bins(rows)) == bins
