@@ -19,6 +19,7 @@ JPEG = b"\xff\xd8\xff"
 _MARKER = re.compile(rb"\xff([\xc0-\xcf\xd9-\xfe])")
 _START_OF_SCAN, _END_OF_IMAGE = b"\xda", b"\xd9"
 _LENGTH_BYTES = 2
+_PNG_END = b"IEND"
 _PNG_FRAME_BYTES = 12  # of a chunk: its length, name and check sum
 
 
@@ -44,9 +45,9 @@ def check_segments(file: bytes) -> None:
 
 
 def check_chunks(file: bytes) -> None:
-    """Refuse a PNG of too many chunks, as UnreadableImage."""
+    """Refuse a PNG of too many chunks before its end, as UnreadableImage."""
     chunks, at = 0, len(PNG)
-    while at < len(file):
+    while at < len(file) and file[at + 4 : at + 8] != _PNG_END:
         chunks += 1
         _check(chunks, "PNG", "chunks")
         at += _PNG_FRAME_BYTES + int.from_bytes(file[at : at + 4], "big")

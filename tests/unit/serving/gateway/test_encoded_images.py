@@ -154,11 +154,14 @@ def test_a_jpeg_that_would_be_decoded_over_and_over_is_refused_before_it_is(hidd
         open_image(hidden(scanned(MAX_SCANS)))
 
 
-@pytest.mark.parametrize("behind", [b"", bytes(9), START_OF_SCAN * 99, END_OF_IMAGE + scanned(99)])
-def test_what_a_camera_puts_behind_a_photograph_is_not_looked_at(behind):
-    alone = scanned(1)
-
-    np.testing.assert_array_equal(decoded(alone + behind), decoded(alone))
+@pytest.mark.parametrize("file", [scanned(1), PNG], ids=["JPEG", "PNG"])
+@pytest.mark.parametrize(
+    "behind",
+    [b"", bytes(9), bytes(2) + segment(0xDA) * 99, bytes(2) + segment(0xE9) * MAX_PIECES, bytes(12 * MAX_PIECES)],
+    ids=["nothing", "a few bytes", "scans", "segments", "zeros"],
+)
+def test_what_is_behind_an_image_is_not_looked_at(file, behind):
+    np.testing.assert_array_equal(decoded(file + behind), decoded(file))
 
 
 def test_a_photograph_that_holds_another_as_a_thumbnail_is_read():
