@@ -74,6 +74,7 @@ def load_dataset(
         validation_share, calibration_share: of the rows that are not test rows.
     Raises:
         DatasetUnavailable: no source has it.
+        ConfigError: a share, or what they leave to fit, comes to no row.
     """
     load = {"fashion": _load_fashion, "housing": _load_housing}[name]
     return load(data_dir, (validation_share, calibration_share), seed, report)
@@ -158,10 +159,10 @@ def _load_housing(data_dir: Path, shares: tuple[float, float], seed: int, report
 
 
 def _split_to_train(name: str, rows: Rows, shares: tuple[float, float], seed: int) -> tuple[Rows, ...]:
-    """(train, validation, calibration), of which the last alone may be empty."""
-    parts = _split(rows, shares, seed)
-    for purpose, part in {"fit": parts[0], "validate": parts[1]}.items():
-        if not len(part):
+    """(train, validation, calibration): rows to fit, and to validate if a share of them is to."""
+    train, validation, _ = parts = _split(rows, shares, seed)
+    for purpose, part, is_wanted in (("fit", train, True), ("validate", validation, shares[0] > 0)):
+        if is_wanted and not len(part):
             raise ConfigError(
                 f"{name}: validation_share {shares[0]} and calibration_share {shares[1]} of {len(rows)} rows "
                 f"leave none to {purpose}"

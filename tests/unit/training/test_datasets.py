@@ -41,6 +41,11 @@ def test_without_a_share_there_are_no_calibration_rows(tmp_path: Path) -> None:
     assert [len(rows) for rows in parts_of(dataset)] == [13_210, 3_302, 0, 4_128]
 
 
+def test_who_trains_nothing_asks_for_no_validation_rows(tmp_path: Path) -> None:
+    dataset = load_dataset("housing", tmp_path, 0.0, 1, lambda _: None)
+    assert [len(rows) for rows in parts_of(dataset)] == [16_512, 0, 0, 4_128]
+
+
 @pytest.mark.parametrize(("validation", "calibration", "purpose"), [(1e-5, 0.1, "validate"), (0.5, 0.49999, "fit")])
 def test_shares_that_leave_no_rows_are_refused(
     tmp_path: Path, validation: float, calibration: float, purpose: str
