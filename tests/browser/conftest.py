@@ -5,8 +5,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from selenium.webdriver import Chrome
 
 from tests.browser.chromium import chromium
+from tests.browser.modules import module_page
 from tests.browser.playground import Playground
 from tests.e2e.local_stack import LocalStack
 
@@ -39,3 +41,10 @@ def open_page(stack: LocalStack, tmp_path: Path) -> Iterator[Callable[..., Playg
             return Playground(browser, stack.url, model)
 
         yield opened
+
+
+@pytest.fixture
+def modules(tmp_path: Path) -> Iterator[Chrome]:
+    """A browser on a page from which scripts import the playground's modules; there is no gateway."""
+    with module_page(tmp_path / "profile") as browser:
+        yield browser

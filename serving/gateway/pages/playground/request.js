@@ -42,11 +42,14 @@ export class RequestView {
 const origin = () => new URL(".", location.href).href.replace(/\/$/, "");
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`; // for a POSIX shell
 
+/** What a picture is, by its first bytes: its name may say anything. */
+const mediaType = (file) => (file.base64.startsWith("/9j/") ? "image/jpeg" : "image/png"); // ff d8 ff
+
 function curl(contract, input, doors) {
   const url = `${origin()}/${modelPath(contract.name)}:${verbOf(contract)}`;
   const key = doors.needs_key || hasKey() ? ' \\\n  -H "X-API-Key: $ATELIER_KEY"' : "";
   const body = input.file
-    ? `-H ${quoted(`Content-Type: ${input.file.type || "image/png"}`)} --data-binary ${quoted(`@${input.file.name}`)}`
+    ? `-H 'Content-Type: ${mediaType(input.file)}' --data-binary ${quoted(`@${input.file.name}`)}`
     : `-H 'Content-Type: application/json' -d ${quoted(JSON.stringify({ instances: [input.instance] }))}`;
   return `curl -s ${quoted(url)}${key} \\\n  ${body}`;
 }
@@ -63,15 +66,22 @@ function python(contract, input, doors) {
 }
 
 function grpcurl(contract, input, doors) {
-  const message = (instance) => JSON.stringify({ model: contract.name, instances: [instance] });
-  const flags = [...(doors.tls ? [] : ["-plaintext"]), ...(doors.needs_key || hasKey() ? ['-H "x-api-key: $ATELIER_KEY"'] : [])].join(" ");
+  const flags = [...(doors.tls ? [] : ["-plaintext"]), ...(doors.needs_key || hasKey() ? ['-H "x-api-key: $ATELIER_KEY"'] : [])];
   const method = verbOf(contract).replace(/^./, (letter) => letter.toUpperCase());
-  let body;
-  if (input.file) body = quoted(message({ image: { encoded: "@" } })).replace("@", `'"$(base64 -w0 ${quoted(input.file.name)})"'`);
-  else if (contract.input.kind === "features") body = quoted(message({ features: { values: input.instance } }));
-  else if (input.bytes) body = quoted(message({ image: { pixels: base64(input.bytes) } }));
-  else return "# values of more than a byte go as tensors: see /v2 in the API";
-  return `grpcurl ${flags} -d ${body} \\\n  ${location.hostname}:${doors.grpc_port} atelier.prediction.v1.PredictionService/${method}`.replace("grpcurl  ", "grpcurl ");
+  const call = (body) => `${["grpcurl", ...flags, "-d", body].join(" ")} \\\n  ${location.hostname}:${doors.grpc_port} atelier.prediction.v1.PredictionService/${method}`;
+  const message = (instance) => JSON.stringify({ model: contract.name, instances: [instance] });
+  if (input.file) return `${piped(message({ image: { encoded: "" } }), input.file)} |\n${call("@")}`;
+  if (contract.input.kind === "features") return call(quoted(message({ features: { values: input.instance } })));
+  if (input.bytes) return call(quoted(message({ image: { pixels: base64(input.bytes) } })));
+  return "# values of more than a byte go as tensors: see /v2 in the API";
+}
+
+/** Writes a message with a file in the empty string at its end; by a pipe, since arguments have a greatest length. */
+function piped(message, file) {
+  const end = '"}}]}';
+  return [
+    `{ printf %s ${quoted(message.slice(0, -end.length))}`, `  base64 < ${quoted(file.name)} | tr -d '\\n'`, `  printf %s ${quoted(end)}; }`,
+  ].join("\n");
 }
 
 const base64 = (bytes) => btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
