@@ -1,17 +1,19 @@
 // Numbers and times as people read them.
 
-/** A number with as many digits as tell something. */
+/** A number with as many digits as tell something; with an exponent where it would mostly be noughts. */
 export function plain(value, digits = 3) {
   if (!Number.isFinite(value)) return "–";
-  if (Number.isInteger(value) && Math.abs(value) < 1e6) return value.toLocaleString("en");
-  return value.toLocaleString("en", { maximumSignificantDigits: Math.max(digits, Math.ceil(Math.log10(Math.abs(value) || 1))) });
+  const size = Math.abs(value);
+  if (Number.isInteger(value) && size < 1e6) return value.toLocaleString("en");
+  if (size >= 1e15 || size < 1e-9) return value.toLocaleString("en", { notation: "scientific", maximumSignificantDigits: digits });
+  return value.toLocaleString("en", { maximumSignificantDigits: Math.max(digits, Math.ceil(Math.log10(size))) });
 }
 
 /** A probability; what is neither 0 nor 1 is not shown as either. */
 export function percent(share) {
   if (share > 0.9994) return share < 1 ? ">99.9%" : "100%";
   if (share < 0.0005) return share > 0 ? "<0.1%" : "0%";
-  return `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)}%`;
+  return `${(100 * share).toFixed(share < 0.0995 || share > 0.994 ? 1 : 0)}%`;
 }
 
 /** A level as 90%. */
