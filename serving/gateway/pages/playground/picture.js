@@ -10,10 +10,11 @@ export class PictureInput {
   #changed;
   #contract;
   #pixels;
-  #file = null; // {name, type, base64}: what is sent while nobody has drawn on it
+  #file = null; // {name, base64}: what is sent while nobody has drawn on it
   #sample = null; // a golden, while it is as it was
   #cursor = null; // where the arrow keys are
   #isPenDown = false;
+  #turn = 0; // of what came last, a stroke or a file: a file that is decoded after the next turn comes too late
   #pen = "medium";
   #isEraser = false;
 
@@ -56,6 +57,7 @@ export class PictureInput {
   }
 
   #set({ file = null, sample = null }) {
+    this.#turn++;
     this.#file = file;
     this.#sample = sample;
     for (const button of this.more?.querySelectorAll("button") ?? []) {
@@ -217,13 +219,23 @@ export class PictureInput {
 
   /** The file itself goes to the gateway, whether a browser can show it or not: the gateway is the one to judge. */
   async #take(file) {
-    const url = await new Promise((done) => {
-      const reader = new FileReader();
-      reader.onload = () => done(reader.result);
-      reader.readAsDataURL(file);
-    });
+    const turn = ++this.#turn;
+    const [base64, bitmap] = await Promise.all([base64Of(file), createImageBitmap(file).catch(() => null)]);
+    if (turn !== this.#turn) return;
+    if (base64 === null) {
+      this.showFaults([{ pointer: "", detail: `${file.name} cannot be read` }]);
+      return;
+    }
     this.#pixels.clear();
-    await createImageBitmap(file).then((bitmap) => this.#pixels.fit(bitmap), () => {});
-    this.#set({ file: { name: file.name || "picture.png", type: file.type, base64: url.slice(url.indexOf(",") + 1) } });
+    if (bitmap) this.#pixels.fit(bitmap);
+    this.#set({ file: { name: file.name || "picture.png", base64 } });
   }
 }
+
+/** What a file holds; null where it cannot be read: a folder, or what is no longer there. */
+const base64Of = (file) => new Promise((done) => {
+  const reader = new FileReader();
+  reader.onload = () => done(reader.result.slice(reader.result.indexOf(",") + 1));
+  reader.onerror = () => done(null);
+  reader.readAsDataURL(file);
+});

@@ -1,0 +1,89 @@
+"""What may come to the playground's inputs all the same: slow and unreadable files, a second finger, others' keys."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from selenium.webdriver import ActionChains, Keys
+
+from tests.browser.playground import Playground
+from tests.image_files import png
+
+OpenPage = Callable[..., Playground]
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+HOLD_BACK_SLOW_FILES = """
+    const decode = window.createImageBitmap;
+    const isLetGo = new Promise((go) => { window.letGo = go; });
+    window.createImageBitmap = (file) => {
+      if (file.name !== "slow.png") return decode(file);
+      window.slow = isLetGo.then(() => decode(file));
+      return window.slow;
+    };
+"""
+LET_GO = "letGo(); return slow.then(() => new Promise((done) => setTimeout(done)))"  # and what waits for it has run
+
+
+@pytest.mark.parametrize("newer", ["a file", "a stroke", "Clear", "a sample"])
+def test_a_file_that_is_slow_to_decode_does_not_overtake_what_came_after_it(
+    open_page: OpenPage, tmp_path: Path, newer: str
+) -> None:
+    page = open_page("fashion")
+    for name, brightness in (("slow.png", 255), ("quick.png", 99)):
+        (tmp_path / name).write_bytes(png(np.full((40, 40), brightness, np.uint8)))
+    page.script(HOLD_BACK_SLOW_FILES)
+    page.upload(tmp_path / "slow.png")
+    page.wait_until(lambda: page.script("return 'slow' in window"))
+
+    if newer == "a file":
+        page.upload(tmp_path / "quick.png")
+        page.wait_until(lambda: "quick.png" in page.text(".file-name"))
+    elif newer == "a stroke":
+        page.draw((0.2, 0.2), (0.8, 0.8))
+    elif newer == "Clear":
+        page.click("button", "Clear")
+    else:
+        page.click(".strip button", "Trouser")
+
+    shown = board(page)
+    page.script(LET_GO)
+    assert board(page) == shown
+
+
+def board(page: Playground) -> list[str]:
+    """What the board shows, and of which file it says so."""
+    return [page.script("return document.querySelector('.board').toDataURL()"), page.text(".file-name")]
+
+
+def test_a_folder_is_refused_beside_the_picture(open_page: OpenPage, tmp_path: Path) -> None:
+    page = open_page("fashion")
+    shown = board(page)
+    folder = tmp_path / "holidays"
+    folder.mkdir()
+
+    drop(page, folder)
+
+    assert page.wait_until(lambda: page.text(".input .fault")) == "Picture: holidays cannot be read"
+    assert page.find(".board").get_attribute("aria-invalid") == "true"
+    assert board(page) == shown
+    page.click(".strip button", "Trouser")
+    page.wait_for_answer("Trouser")
+    assert page.text(".input .fault") == ""
+
+
+def drop(page: Playground, path: Path) -> None:
+    """Drag what lies there onto the board, as a file manager does."""
+    x, y = on_screen(page, ".board", 0.5, 0.5)
+    data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+    for step in ("dragEnter", "dragOver", "drop"):
+        page.browser.execute_cdp_cmd("Input.dispatchDragEvent", {"type": step, "x": x, "y": y, "data": data})
+
+
+def on_screen(page: Playground, css: str, x: float, y: float) -> tuple[float, float]:
+    """Where a point of a node is, from its left upper corner (0, 0) to (1, 1)."""
+    script = "const box = arguments[0].getBoundingClientRect(); return [box.left, box.top, box.width, box.height]"
+    left, top, width, height = page.script(script, page.find(css))
+    return left + x * width, top + y * height
