@@ -13,6 +13,8 @@ export class PlaceMap {
     this.#onPick = onPick;
     this.rows = place.cells.length;
     this.columns = place.cells[0].length;
+    const cell = Math.min(place.cell_height, place.cell_width);
+    this.digits = Math.max(2, Math.ceil(-Math.log10(cell / 5))); // after the point: a cell has five places or more
     // A degree of longitude is shorter than one of latitude: on the ground cells are square.
     this.canvas = element("canvas", {
       class: "map", tabindex: "0", role: "application", "aria-label": "Map of the places in the training data",
@@ -29,7 +31,7 @@ export class PlaceMap {
   show(latitude, longitude) {
     this.#picked = { latitude, longitude };
     this.where.textContent = [latitude, longitude].every(Number.isFinite)
-      ? `${plain(Math.abs(latitude), 4)}° ${latitude < 0 ? "S" : "N"}, ${plain(Math.abs(longitude), 5)}° ${longitude < 0 ? "W" : "E"}` : "";
+      ? `${plain(Math.abs(latitude), this.digits + 2)}° ${latitude < 0 ? "S" : "N"}, ${plain(Math.abs(longitude), this.digits + 3)}° ${longitude < 0 ? "W" : "E"}` : "";
     this.#draw();
   }
 
@@ -53,7 +55,7 @@ export class PlaceMap {
   #pick(row, column) {
     const { north, west, cell_height: height, cell_width: width } = this.#place;
     const clamp = (value, most) => Math.min(Math.max(value, 0), most);
-    const round = (value) => Math.round(value * 100) / 100;
+    const round = (value) => +value.toFixed(this.digits);
     this.#onPick(round(north - clamp(row, this.rows) * height), round(west + clamp(column, this.columns) * width));
   }
 
