@@ -87,3 +87,51 @@ def on_screen(page: Playground, css: str, x: float, y: float) -> tuple[float, fl
     script = "const box = arguments[0].getBoundingClientRect(); return [box.left, box.top, box.width, box.height]"
     left, top, width, height = page.script(script, page.find(css))
     return left + x * width, top + y * height
+
+
+# --- fingers ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_second_finger_draws_nothing(open_page: OpenPage) -> None:
+    page = open_page("fashion", phone=True)
+    page.click("button", "Clear")
+
+    touch_with_two(page, ".board", [(0.1, 0.1), (0.2, 0.1), (0.3, 0.1)], [(0.9, 0.9), (0.8, 0.9), (0.7, 0.9)])
+
+    assert brightness(page, 0.1, 0.1) == brightness(page, 0.3, 0.1) == 255
+    assert [brightness(page, *place) for place in ((0.5, 0.5), (0.9, 0.9), (0.7, 0.9))] == [0, 0, 0]
+
+
+def test_a_second_finger_moves_no_house(open_page: OpenPage) -> None:
+    page = open_page("housing", phone=True)
+
+    touch_with_two(page, ".map", [(0.3, 0.4), (0.34, 0.4), (0.34, 0.4)], [(0.8, 0.8), (0.7, 0.8), (0.6, 0.8)])
+
+    picked = page.text(".where")
+    page.draw((0.34, 0.4), css=".map")
+    assert page.text(".where") == picked
+
+
+def touch_with_two(page: Playground, css: str, *ways: list[tuple[float, float]]) -> None:
+    """One finger, then another beside it, each on its way; both are lifted at the end."""
+    page.script("arguments[0].scrollIntoView({block: 'center'})", page.find(css))
+
+    def touch(kind: str, *places: tuple[float, float]) -> None:
+        points = [dict(zip("xy", on_screen(page, css, *place), strict=True)) for place in places]
+        page.browser.execute_cdp_cmd(
+            "Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{**at, "id": i} for i, at in enumerate(points)]}
+        )
+
+    steps = list(zip(*ways, strict=True))
+    touch("touchStart", steps[0][0])
+    touch("touchStart", *steps[0])
+    for step in steps[1:]:
+        touch("touchMove", *step)
+    touch("touchEnd")
+
+
+def brightness(page: Playground, x: float, y: float) -> int:
+    """Of the board, from 0 to 255, at a point from (0, 0) to (1, 1)."""
+    script = """const [x, y] = arguments, board = document.querySelector(".board");
+        return board.getContext("2d").getImageData(x * board.width, y * board.height, 1, 1).data[0]"""
+    return int(page.script(script, x, y))

@@ -39,6 +39,20 @@ export function sharp(canvas) {
   return { context, width, height };
 }
 
+/** Follows a pointer from where it is pressed on a node until it is let go; others meanwhile, a second finger, are let be. */
+export function followed(node, began, moved = began) {
+  let held = null;
+  const isHeld = (event) => event.pointerId === held;
+  node.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0 || held !== null) return;
+    node.setPointerCapture(event.pointerId);
+    held = event.pointerId;
+    began(event);
+  });
+  node.addEventListener("pointermove", (event) => { if (isHeld(event)) moved(event); });
+  node.addEventListener("lostpointercapture", (event) => { if (isHeld(event)) held = null; });
+}
+
 /** A tab list that the arrow keys walk, and the tabs' panels if it has any. */
 export function tabList(list) {
   list.addEventListener("keydown", (event) => {

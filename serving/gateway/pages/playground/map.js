@@ -1,6 +1,6 @@
 // The place of an instance, picked on a map that the contract draws from the training data: a cell, a median target.
 
-import { colour, element, redrawn, sharp } from "./dom.js";
+import { colour, element, followed, redrawn, sharp } from "./dom.js";
 import { plain } from "./formats.js";
 
 export class PlaceMap {
@@ -18,8 +18,9 @@ export class PlaceMap {
     // A degree of longitude is shorter than one of latitude: on the ground cells are square.
     this.canvas = element("canvas", {
       class: "map", tabindex: "0", role: "application", "aria-label": "Map of the places in the training data",
-      "aria-describedby": "map-keys", pointerdown: (event) => this.#drag(event), keydown: (event) => this.#key(event),
+      "aria-describedby": "map-keys", keydown: (event) => this.#key(event),
     });
+    followed(this.canvas, (event) => this.#point(event));
     this.canvas.style.aspectRatio = `${this.columns} / ${this.rows}`;
     this.where = element("output", { class: "where" });
     this.node = element("div", { class: "map-frame" }, this.canvas, this.#legend(unit),
@@ -66,20 +67,9 @@ export class PlaceMap {
     return { row: (north - latitude) / height, column: (longitude - west) / width };
   }
 
-  #drag(event) {
-    if (event.button !== 0) return;
-    this.canvas.setPointerCapture(event.pointerId);
-    const pick = (moved) => {
-      const box = this.canvas.getBoundingClientRect();
-      this.#pick(((moved.clientY - box.top) / box.height) * this.rows, ((moved.clientX - box.left) / box.width) * this.columns);
-    };
-    const end = () => {
-      this.canvas.removeEventListener("pointermove", pick);
-      for (const name of ["pointerup", "pointercancel"]) this.canvas.removeEventListener(name, end);
-    };
-    pick(event);
-    this.canvas.addEventListener("pointermove", pick);
-    for (const name of ["pointerup", "pointercancel"]) this.canvas.addEventListener(name, end);
+  #point(event) {
+    const box = this.canvas.getBoundingClientRect();
+    this.#pick(((event.clientY - box.top) / box.height) * this.rows, ((event.clientX - box.left) / box.width) * this.columns);
   }
 
   #key(event) {

@@ -1,6 +1,6 @@
 // The input of a model that takes pictures: a canvas to draw on, files by picker, drop and paste, and samples.
 
-import { colour, element, newId, redrawn, sharp } from "./dom.js";
+import { colour, element, followed, newId, redrawn, sharp } from "./dom.js";
 import { Pixels } from "./pixels.js";
 import { firstSample } from "./samples.js";
 
@@ -13,6 +13,7 @@ export class PictureInput {
   #file = null; // {name, base64}: what is sent while nobody has drawn on it
   #sample = null; // a golden, while it is as it was
   #cursor = null; // where the arrow keys are
+  #last = null; // where the pointer was
   #isPenDown = false;
   #turn = 0; // of what came last, a stroke or a file: a file that is decoded after the next turn comes too late
   #pen = "medium";
@@ -71,11 +72,12 @@ export class PictureInput {
   #board() {
     this.canvas = element("canvas", {
       class: "board", tabindex: "0", role: "application", "aria-label": "The picture", "aria-describedby": "board-keys",
-      pointerdown: (event) => this.#begin(event), keydown: (event) => this.#key(event),
+      keydown: (event) => this.#key(event),
       blur: () => { this.#cursor = null; this.#isPenDown = false; this.#draw(); },
     });
     this.canvas.style.aspectRatio = `${this.#pixels.width} / ${this.#pixels.height}`;
     redrawn(this.canvas, () => this.#draw());
+    followed(this.canvas, (event) => this.#begin(event), (event) => this.#move(event));
     return element("div", { class: "board-frame" }, this.canvas,
       element("p", { id: "board-keys", class: "hint" },
         "Or by keyboard: arrows move the pen, Space puts it down and lifts it, Delete clears."));
@@ -135,24 +137,17 @@ export class PictureInput {
   }
 
   #begin(event) {
-    if (event.button !== 0) return;
-    this.canvas.setPointerCapture(event.pointerId);
     this.#cursor = null;
-    let last = this.#at(event);
-    this.#stroke(last, last);
-    const move = (moved) => {
-      for (const each of moved.getCoalescedEvents?.() ?? [moved]) {
-        const next = this.#at(each);
-        this.#stroke(last, next);
-        last = next;
-      }
-    };
-    const end = () => {
-      this.canvas.removeEventListener("pointermove", move);
-      for (const name of ["pointerup", "pointercancel"]) this.canvas.removeEventListener(name, end);
-    };
-    this.canvas.addEventListener("pointermove", move);
-    for (const name of ["pointerup", "pointercancel"]) this.canvas.addEventListener(name, end);
+    this.#last = this.#at(event);
+    this.#stroke(this.#last, this.#last);
+  }
+
+  #move(event) {
+    for (const each of event.getCoalescedEvents?.() ?? [event]) {
+      const next = this.#at(each);
+      this.#stroke(this.#last, next);
+      this.#last = next;
+    }
   }
 
   #stroke(from, to) {
