@@ -135,3 +135,33 @@ def brightness(page: Playground, x: float, y: float) -> int:
     script = """const [x, y] = arguments, board = document.querySelector(".board");
         return board.getContext("2d").getImageData(x * board.width, y * board.height, 1, 1).data[0]"""
     return int(page.script(script, x, y))
+
+
+# --- keys ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("model", "nodes"),
+    [
+        ("fashion", ["#models [aria-selected=true]", ".request [aria-selected=true]", ".board"]),
+        ("housing", [".map", '[aria-label="MedInc, slider"]']),
+    ],
+)
+def test_a_key_together_with_alt_control_or_meta_is_left_to_the_browser(
+    open_page: OpenPage, model: str, nodes: list[str]
+) -> None:
+    page = open_page(model)
+    page.script(
+        """window.taken = [];
+        addEventListener("keydown", (event) => {
+          if (event.key !== "ArrowLeft") return;
+          taken.push(event.defaultPrevented);
+          event.preventDefault(); // or it goes back, away from here
+        })"""
+    )
+    for css in nodes:
+        for modifier in (Keys.ALT, Keys.CONTROL, Keys.META):
+            page.script("arguments[0].focus()", page.find(css))
+            ActionChains(page.browser).key_down(modifier).send_keys(Keys.ARROW_LEFT).key_up(modifier).perform()
+
+    assert page.script("return taken") == [False] * 3 * len(nodes)

@@ -53,12 +53,15 @@ export function followed(node, began, moved = began) {
   node.addEventListener("lostpointercapture", (event) => { if (isHeld(event)) held = null; });
 }
 
+/** Whether a key is pressed together with one that makes it the browser's: Alt and ← goes back. */
+export const isBrowsers = ({ altKey, ctrlKey, metaKey }) => altKey || ctrlKey || metaKey;
+
 /** A tab list that the arrow keys walk, and the tabs' panels if it has any. */
 export function tabList(list) {
   list.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     const tabs = [...list.querySelectorAll("[role=tab]")];
-    if (!step || !tabs.length) return;
+    if (!step || !tabs.length || isBrowsers(event)) return;
     event.preventDefault();
     const next = tabs[(tabs.indexOf(document.activeElement) + step + tabs.length) % tabs.length];
     next.focus();

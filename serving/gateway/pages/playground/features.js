@@ -1,6 +1,6 @@
 // The input of a model that takes named numbers: a field and a slider each, and a map where two of them are a place.
 
-import { colour, element, newId, redrawn, sharp } from "./dom.js";
+import { colour, element, isBrowsers, newId, redrawn, sharp } from "./dom.js";
 import { plain } from "./formats.js";
 import { PlaceMap } from "./map.js";
 import { firstSample } from "./samples.js";
@@ -140,7 +140,7 @@ class Field {
   /** Arrow keys: a step of the number that is shown, not of a pixel. */
   #key(event, edited) {
     const steps = { ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, PageUp: 10, PageDown: -10 };
-    if (!(event.key in steps)) return;
+    if (!(event.key in steps) || isBrowsers(event)) return;
     event.preventDefault();
     const next = Math.min(this.high, Math.max(this.low, Number(this.slider.value) + steps[event.key] * this.step));
     this.set(+next.toPrecision(6));

@@ -1,6 +1,6 @@
 // The place of an instance, picked on a map that the contract draws from the training data: a cell, a median target.
 
-import { colour, element, followed, redrawn, sharp } from "./dom.js";
+import { colour, element, followed, isBrowsers, redrawn, sharp } from "./dom.js";
 import { plain } from "./formats.js";
 
 export class PlaceMap {
@@ -74,7 +74,7 @@ export class PlaceMap {
 
   #key(event) {
     const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
-    if (!step) return;
+    if (!step || isBrowsers(event)) return;
     event.preventDefault();
     const { row, column } = this.#at ?? { row: this.rows / 2, column: this.columns / 2 };
     const far = event.shiftKey ? 5 : 1;

@@ -1,6 +1,6 @@
 // The input of a model that takes pictures: a canvas to draw on, files by picker, drop and paste, and samples.
 
-import { colour, element, followed, newId, redrawn, sharp } from "./dom.js";
+import { colour, element, followed, isBrowsers, newId, redrawn, sharp } from "./dom.js";
 import { Pixels } from "./pixels.js";
 import { firstSample } from "./samples.js";
 
@@ -156,6 +156,7 @@ export class PictureInput {
   }
 
   #key(event) {
+    if (isBrowsers(event)) return;
     const steps = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
     const middle = { x: this.#pixels.width / 2, y: this.#pixels.height / 2 };
     const from = this.#cursor ?? middle;
