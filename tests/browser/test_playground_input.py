@@ -165,3 +165,26 @@ def test_a_key_together_with_alt_control_or_meta_is_left_to_the_browser(
             ActionChains(page.browser).key_down(modifier).send_keys(Keys.ARROW_LEFT).key_up(modifier).perform()
 
     assert page.script("return taken") == [False] * 3 * len(nodes)
+
+
+# --- leaving ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_view_follows_the_theme_and_is_let_go_once_it_is_left(open_page: OpenPage) -> None:
+    page = open_page("housing")
+    drawn = "return document.querySelector('.map').toDataURL()"
+    light = page.script(drawn)
+    dark = [{"name": "prefers-color-scheme", "value": "dark"}]
+    page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": dark})
+    page.wait_until(lambda: page.script(drawn) != light, "the map in the colours of the night")
+
+    page.script("window.left = new WeakRef(document.querySelector('.map'))")
+    page.click("#models .tab", "fashion")
+    page.wait_until(lambda: page.script("return !document.querySelector('.map')"))
+    page.wait_for_answer()
+
+    def is_let_go() -> bool:
+        page.browser.execute_cdp_cmd("HeapProfiler.collectGarbage", {})
+        return bool(page.script("return left.deref() === undefined"))
+
+    page.wait_until(is_let_go, "the map that was left to be no more")

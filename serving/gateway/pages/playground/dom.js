@@ -20,12 +20,16 @@ export const newId = (word) => `${word}-${++made}`;
 /** A colour of the style sheet, as it is in the theme of now. */
 export const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
-/** Calls back now, and whenever the theme or the element's size changes. */
-export function redrawn(node, draw) {
-  new ResizeObserver(draw).observe(node);
-  const dark = matchMedia("(prefers-color-scheme: dark)");
-  const again = () => (node.isConnected ? draw() : dark.removeEventListener("change", again));
-  dark.addEventListener("change", again);
+const drawn = new WeakMap(); // canvas → what draws it: nothing here keeps a canvas that has left the page
+
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  for (const canvas of document.querySelectorAll("canvas")) drawn.get(canvas)?.();
+});
+
+/** Calls back now, and whenever the theme or the canvas's size changes. */
+export function redrawn(canvas, draw) {
+  new ResizeObserver(draw).observe(canvas);
+  drawn.set(canvas, draw);
 }
 
 /** A canvas's context, its pixels those of the screen, measured in CSS pixels. */
