@@ -1,5 +1,7 @@
 """Answers in words."""
 
+import pytest
+
 from serving.answer_text import in_full, in_short
 from serving.client import Prediction
 
@@ -19,6 +21,16 @@ def test_a_class_and_its_neighbours_get_a_bar_each():
         "  Sneaker     20.0% ████▊",
         "  Coat         5.0% █▎",
     ]
+
+
+@pytest.mark.parametrize(
+    ("share", "shown"),
+    [(1.0, "100.0%"), (0.9999999, ">99.9%"), (0.9994, "99.9%"), (0.0006, "0.1%"), (0.0001, "<0.1%"), (0.0, "0.0%")],
+)
+def test_what_is_neither_sure_nor_impossible_is_not_shown_as_either(share, shown):
+    sure: Prediction = {"class_name": "Bag", "probability": share, "probabilities": {"Bag": share, "Coat": 1 - share}}
+    assert in_short(sure) == f"Bag ({shown})"
+    assert f"  Bag  {shown:>6}" in " ".join(in_full(sure, 2))
 
 
 def test_as_many_classes_are_shown_as_were_asked_for():
