@@ -27,10 +27,14 @@ export class Watch {
     redrawn(this.curve, () => this.#draw());
   }
 
-  /** Look now, and go on looking. */
+  /** Look now, and go on looking, whatever comes of this look. */
   async start() {
-    const isCalm = await this.look();
-    setTimeout(() => this.start(), isCalm ? CALM_MS : TROUBLED_MS);
+    let isCalm = false;
+    try {
+      isCalm = await this.look();
+    } finally {
+      setTimeout(() => this.start(), isCalm ? CALM_MS : TROUBLED_MS);
+    }
   }
 
   /** One look; whether all is well. */
@@ -44,8 +48,7 @@ export class Watch {
   }
 
   async #measure() {
-    const response = await send("metrics").catch(() => null);
-    const now = response?.ok ? { at: performance.now(), ...totals(await response.text()) } : null;
+    const now = await measured();
     const since = this.#last;
     this.#last = now;
     if (!now || !since || now.count < since.count) return;
@@ -90,6 +93,16 @@ async function readiness() {
     return { isReady: ready, reasons: Object.entries(models).flatMap(([name, { reason }]) => (reason ? [[name, reason]] : [])) };
   } catch {
     return { isReady: null, reasons: [] };
+  }
+}
+
+/** What /metrics says at this moment; null where it cannot be had whole. */
+async function measured() {
+  try {
+    const response = await send("metrics");
+    return response.ok ? { at: performance.now(), ...totals(await response.text()) } : null;
+  } catch {
+    return null;
   }
 }
 

@@ -1,0 +1,33 @@
+"""The playground when something between it and its gateway, or in its address, is not as it should be."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from selenium.webdriver.common.keys import Keys
+
+from tests.browser.between import Between
+from tests.browser.playground import Playground
+from tests.e2e.local_stack import LocalStack
+
+OpenPage = Callable[..., Playground]
+
+
+def look_again(page: Playground, between: Between, looks: int = 2) -> None:
+    """Wait until the page has looked at its gateway as often again, and so done what a look makes it do."""
+    enough = between.asked("v1/models") + looks + 1  # when the last one begins, those before have been followed
+    page.wait_until(lambda: between.asked("v1/models") >= enough, "looks at the gateway")
+
+
+# --- answers that do not come, or not whole --------------------------------------------------------------------------
+
+
+def test_it_goes_on_looking_after_metrics_that_broke_off(open_page: OpenPage) -> None:
+    page = open_page("housing")
+    between = Between(page.browser)
+    between.cut("metrics")
+    page.wait_until(lambda: between.asked("metrics"), "the look that fails")
+    between.let_go()
+
+    look_again(page, between)
