@@ -31,3 +31,31 @@ def test_it_goes_on_looking_after_metrics_that_broke_off(open_page: OpenPage) ->
     between.let_go()
 
     look_again(page, between)
+
+
+# --- addresses that name no model ------------------------------------------------------------------------------------
+
+
+def test_an_address_that_is_no_name_shows_the_first_model(open_page: OpenPage) -> None:
+    page = open_page("100%")
+
+    assert page.text("#models [aria-selected=true]").startswith("fashion")
+
+
+@pytest.mark.parametrize("leads", ["the link", "the address"])
+def test_a_way_to_a_place_on_the_page_leaves_the_model_as_it_is(open_page: OpenPage, leads: str) -> None:
+    page = open_page("housing")
+    between = Between(page.browser)
+    page.type_into("MedInc", "9")
+
+    if leads == "the link":
+        page.script("document.querySelector('.skip').focus()")
+        page.keys(Keys.ENTER)
+    else:
+        page.script("location.hash = '#model'")
+
+    page.wait_until(lambda: page.script("return document.activeElement.id") == "model")
+    look_again(page, between)
+    assert page.text("#models [aria-selected=true]").startswith("housing")
+    assert page.field("MedInc").get_attribute("value") == "9"
+    assert page.script("return location.hash") == ("#housing" if leads == "the link" else "#model")

@@ -86,8 +86,17 @@ function follow({ models, needsKey, isReady, reasons }) {
 }
 
 function nameFromAddress(models) {
-  const name = decodeURIComponent(location.hash.slice(1));
+  const name = nameInAddress();
   return models.find((model) => model.name === name)?.name;
+}
+
+/** What the address says, "" where that is no name at all: `#100%`. */
+function nameInAddress() {
+  try {
+    return decodeURIComponent(location.hash.slice(1));
+  } catch {
+    return "";
+  }
 }
 
 /** Show a model's view, made anew where its version has changed. */
@@ -170,8 +179,13 @@ at("key").addEventListener("submit", async (event) => {
 });
 
 addEventListener("hashchange", () => {
-  wanted = ""; // the address says
-  watch.look();
+  const name = nameInAddress();
+  [...at("models").children].find((tab) => tab.dataset.model === name)?.click();
+});
+
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the address goes on naming the model
+  at("model").focus();
 });
 
 tabList(at("models"));
