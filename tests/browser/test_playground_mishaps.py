@@ -59,3 +59,19 @@ def test_a_way_to_a_place_on_the_page_leaves_the_model_as_it_is(open_page: OpenP
     assert page.text("#models [aria-selected=true]").startswith("housing")
     assert page.field("MedInc").get_attribute("value") == "9"
     assert page.script("return location.hash") == ("#housing" if leads == "the link" else "#model")
+
+
+# --- what is refused -------------------------------------------------------------------------------------------------
+
+
+def test_a_picture_that_is_too_large_is_sent_once(open_page: OpenPage, tmp_path: Path) -> None:
+    page = open_page("fashion")
+    between = Between(page.browser)
+    file = tmp_path / "large.png"
+    file.write_bytes(bytes(13_000_000))  # 16 MiB and more, in base64
+
+    page.upload(file)
+
+    page.wait_until(lambda: "a body may have at most" in page.text(".answer .fault"))
+    look_again(page, between)
+    assert between.asked(":classify") == 1

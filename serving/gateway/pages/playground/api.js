@@ -21,6 +21,9 @@ export class Problem extends Error {
   }
 }
 
+/** Whether the same call may be answered another time: something was away, or there was too much to do. */
+export const mayPass = (error) => error instanceof Unreachable || [401, 404, 429].includes(error.status) || error.status >= 500;
+
 /** GET, or POST where there is a body; the response, whatever its status. */
 export async function send(path, body) {
   const headers = { ...(key && { "X-API-Key": key }), ...(body !== undefined && { "Content-Type": "application/json" }) };
@@ -36,8 +39,9 @@ export async function send(path, body) {
 /** The JSON of an answer, or a Problem. */
 export async function json(path, body) {
   const response = await send(path, body);
-  const document = await response.json().catch(() => ({ title: `${response.status} ${response.statusText}` }));
-  if (!response.ok) throw new Problem(response.status, document);
+  const document = await response.json().catch(() => null);
+  if (!response.ok) throw new Problem(response.status, document ?? { title: `${response.status} ${response.statusText}` });
+  if (!document) throw new Unreachable("The gateway's answer broke off.");
   return document;
 }
 

@@ -2,7 +2,7 @@
 
 import { aboutView } from "./about.js";
 import { AnswerView } from "./answer.js";
-import { Problem, json, modelPath, useKey } from "./api.js";
+import { Problem, json, mayPass, modelPath, useKey } from "./api.js";
 import { Asking } from "./asking.js";
 import { choose, element, tabList } from "./dom.js";
 import { FeatureInput } from "./features.js";
@@ -20,6 +20,8 @@ let opening = null; // "name version" while its contract is on its way
 
 /** One model's page: its input, its answer, its request. */
 class ModelView {
+  #mayPass = false; // what was refused
+
   constructor(contract, listed) {
     this.contract = contract;
     this.version = listed.version;
@@ -37,7 +39,10 @@ class ModelView {
   /** Ask at once. */
   ask() { this.asking.ask({ now: true }); }
 
-  get isRefused() { return this.answer.node.classList.contains("stale"); }
+  /** What was refused because something was away is asked again; what was refused for its own sake is not. */
+  retry() {
+    if (this.#mayPass) this.ask();
+  }
 
   leave() {
     this.asking.stop();
@@ -56,6 +61,7 @@ class ModelView {
   }
 
   #accept(answer, truth, took) {
+    this.#mayPass = false;
     this.input.showFaults([]);
     this.answer.show(answer, truth, took);
     this.request.show(this.contract, this.input, doors);
@@ -64,6 +70,7 @@ class ModelView {
 
   /** A fault is told at the field its pointer names; what has none, and what went wrong otherwise, beside the answer. */
   #refuse(error) {
+    this.#mayPass = mayPass(error);
     const faults = (error.faults ?? []).map((fault) => ({ ...fault, pointer: fault.pointer.replace(INSTANCE, "") }));
     const rest = this.input.showFaults(faults);
     const words = rest.length || !faults.length ? [error.message] : [`${error.title}: see the marked ${faults.length > 1 ? "fields" : "field"}.`];
@@ -103,7 +110,7 @@ function nameInAddress() {
 async function open(listed) {
   const isShown = view?.name === listed.name && view.version === listed.version;
   if (isShown) {
-    retry();
+    view.retry();
     return;
   }
   const isLeft = view && view.name !== listed.name;
@@ -126,11 +133,6 @@ async function open(listed) {
   } finally {
     opening = null;
   }
-}
-
-/** What was refused because something was away is asked again; what was refused for its own sake is not. */
-function retry() {
-  if (view.isRefused && !view.node.querySelector("[aria-invalid=true]")) view.ask();
 }
 
 function show(next, node) {
