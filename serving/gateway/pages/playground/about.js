@@ -5,7 +5,21 @@ import { element } from "./dom.js";
 import { plain } from "./formats.js";
 
 /** The card about a version on offer. */
-export function aboutView(contract, listed) {
+export class AboutView {
+  constructor(contract, listed) {
+    this.versions = element("p", { class: "hint versions" });
+    this.node = card(contract, listed, this.versions);
+    this.follow(listed);
+  }
+
+  /** What has become of the model's versions. */
+  follow({ versions }) {
+    const words = versions.map(({ version, state, on_offer: isOffered }) => `${version} ${state}${isOffered ? "" : ", not on offer"}`);
+    this.versions.textContent = `Versions: ${words.join(", ")}`;
+  }
+}
+
+function card(contract, listed, versions) {
   const { evaluation, provenance } = contract;
   const figures = Object.entries(evaluation.metrics).map(([name, value]) => {
     const range = evaluation.intervals?.[name];
@@ -21,7 +35,7 @@ export function aboutView(contract, listed) {
     element("p", { class: "hint" }, `On ${plain(evaluation.rows)} rows: ${evaluation.split}.${evaluation.intervals ? " Below each figure its 95% interval." : ""}`),
     element("dl", { class: "facts" }, Object.entries(facts).map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, String(value))))),
     element("ul", { class: "links" }, links(contract, listed).map((link) => element("li", {}, link))),
-    versions(listed));
+    versions);
 }
 
 function links(contract, listed) {
@@ -43,9 +57,4 @@ function link(path, title) {
       URL.revokeObjectURL(url);
     },
   }, title);
-}
-
-function versions(listed) {
-  return element("p", { class: "hint versions" }, "Versions: ", listed.versions.map(({ version, state, on_offer: isOffered }, i) =>
-    `${i ? ", " : ""}${version} ${state}${isOffered ? "" : ", not on offer"}`).join(""));
 }

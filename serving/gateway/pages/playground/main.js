@@ -1,6 +1,6 @@
 // The playground: a tab for each model that the gateway lists, and a view that is made of the contract of the chosen one.
 
-import { aboutView } from "./about.js";
+import { AboutView } from "./about.js";
 import { AnswerView } from "./answer.js";
 import { Problem, json, mayPass, modelPath, useKey } from "./api.js";
 import { Asking } from "./asking.js";
@@ -23,17 +23,27 @@ class ModelView {
   #mayPass = false; // what was refused
 
   constructor(contract, listed) {
-    this.contract = contract;
-    this.version = listed.version;
     this.name = contract.name;
     this.asking = new Asking(() => this.#ask());
-    this.answer = new AnswerView(contract);
     this.request = new RequestView();
     const Input = contract.input.kind === "image" ? PictureInput : FeatureInput;
     this.input = new Input(contract, () => this.asking.ask());
-    this.node = element("div", { class: `model ${contract.input.kind}` },
-      element("p", { class: "lead" }, contract.description), this.input.node, this.answer.node, this.input.more, this.request.node,
-      aboutView(contract, listed));
+    this.lead = element("p", { class: "lead" });
+    this.node = element("div", { class: `model ${contract.input.kind}` }, this.lead, this.input.node, this.input.more, this.request.node);
+    this.tell(contract, listed);
+  }
+
+  /** Tell of this version, whose input is what it was: what is typed, drawn or chosen there stays, and the focus. */
+  tell(contract, listed) {
+    this.contract = contract;
+    this.version = listed.version;
+    this.lead.textContent = contract.description;
+    this.answer?.node.remove();
+    this.about?.node.remove();
+    this.answer = new AnswerView(contract);
+    this.about = new AboutView(contract, listed);
+    this.input.node.after(this.answer.node);
+    this.node.append(this.about.node);
   }
 
   /** Ask at once. */
@@ -106,10 +116,11 @@ function nameInAddress() {
   }
 }
 
-/** Show a model's view, made anew where its version has changed. */
+/** Show a model's view, of the version that is on offer now. */
 async function open(listed) {
   const isShown = view?.name === listed.name && view.version === listed.version;
   if (isShown) {
+    view.about.follow(listed);
     view.retry();
     return;
   }
@@ -124,9 +135,9 @@ async function open(listed) {
   try {
     const contract = await json(`${modelPath(listed.name)}/versions/${listed.version}/metadata`);
     if (wanted === listed.name) {
-      const next = new ModelView(contract, listed);
-      show(next, next.node);
-      next.ask();
+      if (view?.name === listed.name && inputOf(view.contract) === inputOf(contract)) view.tell(contract, listed);
+      else show(new ModelView(contract, listed));
+      view.ask();
     }
   } catch (error) {
     if (!view || isLeft) show(null, element("p", { class: "card fault" }, error.message));
@@ -135,7 +146,12 @@ async function open(listed) {
   }
 }
 
-function show(next, node) {
+/** All that the input on the page is made of: fields or board, samples, and the names and units of what they are. */
+function inputOf({ input, goldens, output }) {
+  return JSON.stringify([input, goldens.map(({ instance, truth }) => [instance, truth]), output.class_names, output.unit]);
+}
+
+function show(next, node = next.node) {
   view?.leave();
   view = next;
   at("model").replaceChildren(node);
