@@ -75,3 +75,36 @@ def test_a_picture_that_is_too_large_is_sent_once(open_page: OpenPage, tmp_path:
     page.wait_until(lambda: "a body may have at most" in page.text(".answer .fault"))
     look_again(page, between)
     assert between.asked(":classify") == 1
+
+
+# --- answers that come late ------------------------------------------------------------------------------------------
+
+
+def test_the_request_is_the_one_that_was_answered(open_page: OpenPage) -> None:
+    page = open_page("housing")
+    between = Between(page.browser)
+    before = page.headline
+    page.type_into("MedInc", "9")
+    page.wait_for_another_answer(before)
+    between.hold(":regress")
+    page.field("MedInc").send_keys("5")
+    page.wait_until(lambda: between.held() == 1, "the request with 95")
+    page.field("MedInc").send_keys("zz")
+
+    between.let_go()
+
+    page.wait_until(lambda: page.fault_of(page.field("MedInc")), "the refusal of 95zz")
+    assert re.search(r'"MedInc": ?95\b', page.text(".request code"))
+
+
+def test_the_grpc_port_is_shown_when_it_becomes_known(stack: LocalStack, open_page: OpenPage) -> None:
+    page = open_page("housing")
+    between = Between(page.browser)
+    between.hold("doors.json")
+    page.browser.refresh()
+    page.wait_for_answer()
+    page.click(".request [role=tab]", "grpcurl")
+
+    between.let_go()
+
+    page.wait_until(lambda: f":{stack.grpc_port} " in page.text(".request code"), "the port")

@@ -21,6 +21,7 @@ let opening = null; // "name version" while its contract is on its way
 /** One model's page: its input, its answer, its request. */
 class ModelView {
   #mayPass = false; // what was refused
+  #answered = null; // the input as it was when what is answered was asked
 
   constructor(contract, listed) {
     this.name = contract.name;
@@ -60,21 +61,27 @@ class ModelView {
   }
 
   async #ask() {
-    const { truth, instance } = this.input;
+    const { instance, file, bytes, truth } = this.input;
     const began = performance.now();
     try {
       const answer = await json(`${modelPath(this.name)}:${verbOf(this.contract)}`, JSON.stringify({ instances: [instance] }));
-      this.#accept(answer, truth, performance.now() - began);
+      this.#accept(answer, { instance, file, bytes, truth }, performance.now() - began);
     } catch (error) {
       this.#refuse(error);
     }
   }
 
-  #accept(answer, truth, took) {
+  /** Write "the same request": the one that was answered, by the doors that are known now. */
+  writeRequest() {
+    if (this.#answered) this.request.show(this.contract, this.#answered, doors);
+  }
+
+  #accept(answer, asked, took) {
     this.#mayPass = false;
+    this.#answered = asked;
     this.input.showFaults([]);
-    this.answer.show(answer, truth, took);
-    this.request.show(this.contract, this.input, doors);
+    this.answer.show(answer, asked.truth, took);
+    this.writeRequest();
     if (!performance.getEntriesByName("first-answer").length) performance.mark("first-answer");
   }
 
@@ -208,5 +215,8 @@ document.querySelector(".skip").addEventListener("click", (event) => {
 
 tabList(at("models"));
 const watch = new Watch(at("status"), follow);
-json("playground/doors.json").then((told) => { doors = told; }, () => {});
+json("playground/doors.json").then((told) => {
+  doors = told;
+  view?.writeRequest();
+}, () => {});
 watch.start();
