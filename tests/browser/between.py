@@ -1,4 +1,4 @@
-"""Stands between an open page and its gateway: cuts an answer short, holds it back, gives another, counts what is asked."""
+"""Stands between an open page and its gateway: cuts answers short, holds them, gives others, counts what is asked."""
 
 import json
 
@@ -47,7 +47,9 @@ class Between:
 
     def change(self, end: str, change: str) -> None:
         """The gateway's answer after this has been done to `told`, a JSON document."""
-        self._rule(end, f"async (ask) => {{ const told = await (await ask()).json(); {change}; return Response.json(told); }}")
+        self._rule(
+            end, f"async (ask) => {{ const told = await (await ask()).json(); {change}; return Response.json(told); }}"
+        )
 
     def let_go(self) -> None:
         """From now on everything passes, what was held first."""

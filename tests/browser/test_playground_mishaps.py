@@ -108,3 +108,28 @@ def test_the_grpc_port_is_shown_when_it_becomes_known(stack: LocalStack, open_pa
     between.let_go()
 
     page.wait_until(lambda: f":{stack.grpc_port} " in page.text(".request code"), "the port")
+
+
+# --- documents that cannot be had ------------------------------------------------------------------------------------
+
+
+def test_a_document_that_cannot_be_saved_says_why_and_leaves_no_file(open_page: OpenPage, tmp_path: Path) -> None:
+    page = open_page("housing")
+    between = Between(page.browser)
+    saving = {"behavior": "allow", "downloadPath": str(tmp_path)}
+    page.browser.execute_cdp_cmd("Browser.setDownloadBehavior", saving)
+    page.script("return import('/playground/api.js').then(({ useKey }) => useKey('a key'))")
+
+    between.answer("documents/report", 503, {"title": "The model server is away", "status": 503})
+    page.click(".links a", "Report")
+    page.wait_until(lambda: page.text(".about .fault") == "Report: The model server is away", "what the gateway said")
+
+    between.lose("documents/report")
+    page.click(".links a", "Report")
+    page.wait_until(lambda: "does not answer" in page.text(".about .fault"), "that nobody answered")
+
+    between.let_go()
+    page.click(".links a", "Report")
+    page.wait_until(lambda: list(tmp_path.glob("report*.htm*")), "the report")
+    assert page.text(".about .fault") == ""
+    assert len(list(tmp_path.glob("report*"))) == 1

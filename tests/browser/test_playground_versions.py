@@ -52,6 +52,9 @@ def test_what_becomes_of_other_versions_is_shown_while_one_looks(open_page: Open
     between = Between(page.browser)
     assert "77" not in page.text(".versions")
 
-    between.change("v1/models", "for (const one of told.models) one.versions.push({version: '77', state: 'LOADING', on_offer: false})")
+    between.change(
+        "v1/models",
+        "for (const one of told.models) one.versions.push({version: '77', state: 'LOADING', on_offer: false})",
+    )
 
     page.wait_until(lambda: page.text(".versions").endswith("77 LOADING, not on offer"), "the version that comes")

@@ -1,6 +1,6 @@
 // What the contract says of the model itself: how good it is, where it came from, its documents and its versions.
 
-import { hasKey, modelPath, send } from "./api.js";
+import { file, hasKey, modelPath } from "./api.js";
 import { element } from "./dom.js";
 import { plain } from "./formats.js";
 
@@ -34,27 +34,39 @@ function card(contract, listed, versions) {
     element("dl", { class: "figures" }, figures),
     element("p", { class: "hint" }, `On ${plain(evaluation.rows)} rows: ${evaluation.split}.${evaluation.intervals ? " Below each figure its 95% interval." : ""}`),
     element("dl", { class: "facts" }, Object.entries(facts).map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, String(value))))),
-    element("ul", { class: "links" }, links(contract, listed).map((link) => element("li", {}, link))),
+    ...links(contract, listed),
     versions);
 }
 
+/** The links, and where it is said that what one leads to could not be had. */
 function links(contract, listed) {
   const path = `${modelPath(contract.name)}/versions/${listed.version}`;
-  const documents = (contract.documents ?? []).map(({ name, title }) => link(`${path}/documents/${encodeURIComponent(name)}`, title));
-  return [...documents, link(`${path}/metadata`, "Contract"), element("a", { href: "docs" }, "API")];
+  const fault = element("p", { class: "fault", role: "alert" });
+  const to = (end, title) => link(`${path}/${end}`, title, (words) => { fault.textContent = words; });
+  const documents = (contract.documents ?? []).map(({ name, title }) => to(`documents/${encodeURIComponent(name)}`, title));
+  const all = [...documents, to("metadata", "Contract"), element("a", { href: "docs" }, "API")];
+  return [element("ul", { class: "links" }, all.map((one) => element("li", {}, one))), fault];
 }
 
 /** A link; where a key must be shown, which links cannot, what it leads to is saved instead. */
-function link(path, title) {
+function link(path, title, tell) {
   return element("a", {
     href: path, target: "_blank", rel: "noopener",
     click: async (event) => {
       if (!hasKey()) return;
       event.preventDefault();
-      const response = await send(path);
-      const url = URL.createObjectURL(await response.blob());
-      element("a", { href: url, download: path.split("/").at(-1) }).click();
-      URL.revokeObjectURL(url);
+      try {
+        await save(path);
+        tell("");
+      } catch (error) {
+        tell(`${title}: ${error.message}`);
+      }
     },
   }, title);
+}
+
+async function save(path) {
+  const url = URL.createObjectURL(await file(path));
+  element("a", { href: url, download: path.split("/").at(-1) }).click();
+  URL.revokeObjectURL(url);
 }

@@ -37,12 +37,17 @@ export async function send(path, body) {
 }
 
 /** The JSON of an answer, or a Problem. */
-export async function json(path, body) {
+export const json = (path, body) => whole(path, body, "json");
+
+/** What an answer holds, as a file; or a Problem. */
+export const file = (path) => whole(path, undefined, "blob");
+
+async function whole(path, body, kind) {
   const response = await send(path, body);
-  const document = await response.json().catch(() => null);
-  if (!response.ok) throw new Problem(response.status, document ?? { title: `${response.status} ${response.statusText}` });
-  if (!document) throw new Unreachable("The gateway's answer broke off.");
-  return document;
+  if (!response.ok) {
+    throw new Problem(response.status, await response.json().catch(() => ({ title: `${response.status} ${response.statusText}` })));
+  }
+  return response[kind]().catch(() => { throw new Unreachable("The gateway's answer broke off."); });
 }
 
 /** Where a model's calls begin. */
