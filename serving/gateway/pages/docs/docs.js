@@ -46,8 +46,16 @@ function tryIt(method, path, parameters, request) {
   const types = Object.keys(request ? request.content : {}).filter((type) => /json|csv/.test(type));
   const type = element("select", {}, ...types.map((name) => element("option", {}, name)));
   const text = element("textarea", { spellcheck: "false", "aria-label": "body" });
-  const example = types.length ? request.content[types[0]].example : undefined;
-  text.value = example === undefined ? "" : pretty(example);
+  let example = ""; // what stands there while nobody has typed
+  const showExample = () => {
+    const { example: value, schema } = request?.content[type.value] ?? {};
+    text.placeholder = schema?.description ?? "";
+    if (text.value !== example) return;
+    example = value === undefined ? "" : /json/.test(type.value) ? pretty(value) : value;
+    text.value = example;
+  };
+  type.addEventListener("change", showExample);
+  showExample();
   const picture = element("input", { type: "file", accept: "image/png,image/jpeg" });
   const button = element("button", {}, "Send");
   const status = element("p", { class: "quiet", "aria-live": "polite" });
@@ -117,12 +125,16 @@ function show(api) {
 }
 
 async function start() {
-  const reply = await fetch("openapi.json", { headers: headers() });
-  const form = document.querySelector("#key");
-  form.hidden = form.hidden && reply.status !== 401;
-  if (reply.ok) show(await reply.json());
-  else document.querySelector("#about").textContent =
-    reply.status === 401 ? "This gateway asks for an API key." : `openapi.json could not be read: ${reply.status}`;
+  const about = document.querySelector("#about");
+  try {
+    const reply = await fetch("openapi.json", { headers: headers() });
+    const form = document.querySelector("#key");
+    form.hidden = form.hidden && reply.status !== 401;
+    if (reply.ok) show(await reply.json());
+    else about.textContent = reply.status === 401 ? "This gateway asks for an API key." : `openapi.json could not be read: ${reply.status}`;
+  } catch (error) {
+    about.textContent = `openapi.json could not be read: ${error.message}`;
+  }
 }
 
 document.querySelector("#key").addEventListener("submit", (event) => {
