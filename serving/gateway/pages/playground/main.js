@@ -1,102 +1,15 @@
 // The playground: a tab for each model that the gateway lists, and a view that is made of the contract of the chosen one.
 
-import { AboutView } from "./about.js";
-import { AnswerView } from "./answer.js";
-import { Problem, json, mayPass, modelPath, useKey } from "./api.js";
-import { Asking } from "./asking.js";
+import { json, modelPath, useKey } from "./api.js";
 import { choose, element, tabList } from "./dom.js";
-import { FeatureInput } from "./features.js";
-import { PictureInput } from "./picture.js";
-import { RequestView, verbOf } from "./request.js";
+import { ModelView } from "./model.js";
 import { Watch } from "./status.js";
 
-const INSTANCE = "/instances/0"; // where the gateway's pointers into what is asked here begin
-
 const at = (id) => document.getElementById(id);
-let doors = { grpc_port: 8081, tls: location.protocol === "https:", needs_key: false };
+const doors = { grpc_port: 8081, tls: location.protocol === "https:", needs_key: false };
 let view = null; // of the model that is shown
 let wanted = ""; // the name of the model whose tab is chosen
 let opening = null; // "name version" while its contract is on its way
-
-/** One model's page: its input, its answer, its request. */
-class ModelView {
-  #mayPass = false; // what was refused
-  #answered = null; // the input as it was when what is answered was asked
-
-  constructor(contract, listed) {
-    this.name = contract.name;
-    this.asking = new Asking(() => this.#ask());
-    this.request = new RequestView();
-    const Input = contract.input.kind === "image" ? PictureInput : FeatureInput;
-    this.input = new Input(contract, () => this.asking.ask());
-    this.lead = element("p", { class: "lead" });
-    this.node = element("div", { class: `model ${contract.input.kind}` }, this.lead, this.input.node, this.input.more, this.request.node);
-    this.tell(contract, listed);
-  }
-
-  /** Tell of this version, whose input is what it was: what is typed, drawn or chosen there stays, and the focus. */
-  tell(contract, listed) {
-    this.contract = contract;
-    this.version = listed.version;
-    this.lead.textContent = contract.description;
-    this.answer?.node.remove();
-    this.about?.node.remove();
-    this.answer = new AnswerView(contract);
-    this.about = new AboutView(contract, listed);
-    this.input.node.after(this.answer.node);
-    this.node.append(this.about.node);
-  }
-
-  /** Ask at once. */
-  ask() { this.asking.ask({ now: true }); }
-
-  /** What was refused because something was away is asked again; what was refused for its own sake is not. */
-  retry() {
-    if (this.#mayPass) this.ask();
-  }
-
-  leave() {
-    this.asking.stop();
-    this.input.leave();
-  }
-
-  async #ask() {
-    const { instance, file, bytes, truth } = this.input;
-    const began = performance.now();
-    try {
-      const answer = await json(`${modelPath(this.name)}:${verbOf(this.contract)}`, JSON.stringify({ instances: [instance] }));
-      this.#accept(answer, { instance, file, bytes, truth }, performance.now() - began);
-    } catch (error) {
-      this.#refuse(error);
-    }
-  }
-
-  /** Write "the same request": the one that was answered, by the doors that are known now. */
-  writeRequest() {
-    if (this.#answered) this.request.show(this.contract, this.#answered, doors);
-  }
-
-  #accept(answer, asked, took) {
-    this.#mayPass = false;
-    this.#answered = asked;
-    this.input.showFaults([]);
-    this.answer.show(answer, asked.truth, took);
-    this.writeRequest();
-    if (!performance.getEntriesByName("first-answer").length) performance.mark("first-answer");
-  }
-
-  /** A fault is told at the field its pointer names; what has none, and what went wrong otherwise, beside the answer. */
-  #refuse(error) {
-    this.#mayPass = mayPass(error);
-    const faults = (error.faults ?? []).map((fault) => ({ ...fault, pointer: fault.pointer.replace(INSTANCE, "") }));
-    const rest = this.input.showFaults(faults);
-    const words = rest.length || !faults.length ? [error.message] : [`${error.title}: see the marked ${faults.length > 1 ? "fields" : "field"}.`];
-    this.answer.refuse(words.join(" "));
-    if (error instanceof Problem && error.status === 401) watch.look();
-  }
-}
-
-// --- the models ------------------------------------------------------------------------------------------------------
 
 /** After each look at the gateway. */
 function follow({ models, needsKey, isReady, reasons }) {
@@ -142,8 +55,8 @@ async function open(listed) {
   try {
     const contract = await json(`${modelPath(listed.name)}/versions/${listed.version}/metadata`);
     if (wanted === listed.name) {
-      if (view?.name === listed.name && inputOf(view.contract) === inputOf(contract)) view.tell(contract, listed);
-      else show(new ModelView(contract, listed));
+      if (view?.name === listed.name && view.takesInputOf(contract)) view.tell(contract, listed);
+      else show(new ModelView(contract, listed, doors, () => watch.look()));
       view.ask();
     }
   } catch (error) {
@@ -151,11 +64,6 @@ async function open(listed) {
   } finally {
     opening = null;
   }
-}
-
-/** All that the input on the page is made of: fields or board, samples, and the names and units of what they are. */
-function inputOf({ input, goldens, output }) {
-  return JSON.stringify([input, goldens.map(({ instance, truth }) => [instance, truth]), output.class_names, output.unit]);
 }
 
 function show(next, node = next.node) {
@@ -216,7 +124,7 @@ document.querySelector(".skip").addEventListener("click", (event) => {
 tabList(at("models"));
 const watch = new Watch(at("status"), follow);
 json("playground/doors.json").then((told) => {
-  doors = told;
+  Object.assign(doors, told);
   view?.writeRequest();
 }, () => {});
 watch.start();
